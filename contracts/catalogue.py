@@ -1,0 +1,13 @@
+"""Every event type there is, for schemas, documents and tools."""
+
+from typing import Any
+
+from contracts import enrollment, notification, policy, recovery, verification
+from contracts.envelope import EventType
+
+EVENT_TYPES: tuple[EventType[Any], ...] = tuple(
+    value
+    for module in (policy, enrollment, verification, notification, recovery)
+    for value in vars(module).values()
+    if isinstance(value, EventType)
+)

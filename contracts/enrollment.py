@@ -1,0 +1,85 @@
+"""What enrollment announces."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts.envelope import PUBLISHED, EventType
+from contracts.topics import EVENTS
+from contracts.vocabulary import Factor, Service
+
+
+class EnrollmentStarted(BaseModel):
+    """A subject began to enroll; nothing counts yet."""
+
+    model_config = PUBLISHED
+    enrollment_id: UUID
+    application_id: UUID
+    factor: Factor
+
+
+class Enrolled(BaseModel):
+    """The subject proved possession; verification may now claim the credential."""
+
+    model_config = PUBLISHED
+    authenticator_id: UUID
+    enrollment_id: UUID
+    application_id: UUID
+    factor: Factor
+    epoch: int
+
+
+class RemovalReason(StrEnum):
+    """Why an authenticator went."""
+
+    REMOVED = "removed"
+    RESET = "reset"
+
+
+class AuthenticatorRemoved(BaseModel):
+    """An authenticator no longer counts from `epoch` on."""
+
+    model_config = PUBLISHED
+    authenticator_id: UUID
+    factor: Factor
+    epoch: int
+    reason: RemovalReason
+    reset_id: UUID | None
+
+
+class ResetApplied(BaseModel):
+    """Enrollment removed these authenticators for a reset; an empty list had nothing to remove."""
+
+    model_config = PUBLISHED
+    reset_id: UUID
+    authenticators: tuple[UUID, ...]
+
+
+ENROLLMENT_STARTED = EventType(
+    "mfa.enrollment_started",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    EnrollmentStarted,
+    "A subject began to enroll.",
+)
+ENROLLED = EventType(
+    "mfa.enrolled", 1, Service.ENROLLMENT, EVENTS, Enrolled, "An authenticator was enrolled."
+)
+AUTHENTICATOR_REMOVED = EventType(
+    "mfa.authenticator_removed",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    AuthenticatorRemoved,
+    "An authenticator was removed.",
+)
+RESET_APPLIED = EventType(
+    "mfa.reset_applied",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    ResetApplied,
+    "Enrollment removed what a reset asked it to remove.",
+)

@@ -1,0 +1,204 @@
+"""Calls between services: paths, who may call them, bodies and answers.
+
+What a letter carries (libs/sealing/letter.py) is sealed to the asker's key of that one call. A
+claim names the claimer's own attempt: repeating it gives the same answer until it is acknowledged,
+any other attempt gets nothing.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.policy import ApplicationState
+from contracts.vocabulary import Algorithm, Factor, Language, Service
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class InternalRoute:
+    """One internal route: POST `path` of `service`, for `callers` only."""
+
+    service: Service
+    path: str
+    callers: tuple[Service, ...]
+
+
+RESOLVE_SUBJECT = InternalRoute(
+    Service.POLICY, "/internal/subjects/resolve", (Service.ENROLLMENT, Service.RECOVERY)
+)
+NAME_SUBJECTS = InternalRoute(Service.POLICY, "/internal/subjects/names", (Service.VERIFICATION,))
+CLAIM_CONTACT = InternalRoute(Service.POLICY, "/internal/contacts/claim", (Service.NOTIFICATION,))
+CLAIM_CREDENTIAL = InternalRoute(
+    Service.ENROLLMENT, "/internal/credentials/claim", (Service.VERIFICATION,)
+)
+ACKNOWLEDGE_CREDENTIAL = InternalRoute(
+    Service.ENROLLMENT, "/internal/credentials/acknowledge", (Service.VERIFICATION,)
+)
+APPLY_RESET = InternalRoute(Service.ENROLLMENT, "/internal/resets", (Service.RECOVERY,))
+REVOKE = InternalRoute(Service.VERIFICATION, "/internal/revocations", (Service.ENROLLMENT,))
+PUSH_APPLICATION = InternalRoute(Service.VERIFICATION, "/internal/applications", (Service.POLICY,))
+INTERNAL_ROUTES = (
+    RESOLVE_SUBJECT,
+    NAME_SUBJECTS,
+    CLAIM_CONTACT,
+    CLAIM_CREDENTIAL,
+    ACKNOWLEDGE_CREDENTIAL,
+    APPLY_RESET,
+    REVOKE,
+    PUSH_APPLICATION,
+)
+
+
+class ResolveSubject(BaseModel):
+    """Who is this, whom the application knows as `subject`?"""
+
+    model_config = _STRICT
+    tenant: UUID
+    subject: str
+    public_key: str
+
+
+class ResolvedSubject(BaseModel):
+    """The answer; the letter holds `{"label": ...}` and its place is `resolve_place(...)`.
+
+    404 where there is no such subject.
+    """
+
+    model_config = _STRICT
+    subject_ref: UUID
+    language: Language
+    letter: str
+
+
+class NameSubjects(BaseModel):
+    """What do applications call these subjects? At most 500 at once."""
+
+    model_config = _STRICT
+    tenant: UUID
+    subject_refs: tuple[UUID, ...]
+    public_key: str
+
+
+class NamedSubjects(BaseModel):
+    """The letter holds `{"names": {"<subject_ref>": "<subject>"}}`; unknown ones are left out."""
+
+    model_config = _STRICT
+    letter: str
+
+
+class ClaimContact(BaseModel):
+    """Where does this message go? `attempt_id` is the message's id."""
+
+    model_config = _STRICT
+    tenant: UUID
+    subject_ref: UUID
+    attempt_id: UUID
+    public_key: str
+
+
+class ClaimedContact(BaseModel):
+    """The letter holds `{"email": ... or None, "language": ...}`."""
+
+    model_config = _STRICT
+    letter: str
+
+
+class ClaimCredential(BaseModel):
+    """Give me this credential; only the first attempt that asks ever gets it."""
+
+    model_config = _STRICT
+    tenant: UUID
+    subject_ref: UUID
+    authenticator_id: UUID
+    attempt_id: UUID
+    public_key: str
+
+
+class ClaimedCredential(BaseModel):
+    """The letter holds a Credential; 410 where it was removed, 409 where another attempt has it."""
+
+    model_config = _STRICT
+    letter: str
+
+
+class Credential(BaseModel):
+    """What verification needs of an authenticator; `secret` is in base64, `period` in seconds.
+
+    `last_step` is the step whose code confirmed the enrollment: it and all before it are spent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    factor: Factor
+    epoch: int
+    secret: str
+    algorithm: Algorithm
+    digits: int
+    period: int
+    last_step: int
+
+    def __repr__(self) -> str:
+        """Never show the secret."""
+        return f"Credential({self.factor})"
+
+
+class AcknowledgeCredential(BaseModel):
+    """I have stored the credential; forget your copy. Repeating it is harmless."""
+
+    model_config = _STRICT
+    tenant: UUID
+    authenticator_id: UUID
+    attempt_id: UUID
+
+
+class ApplyReset(BaseModel):
+    """Remove all authenticators of this subject; repeating a `reset_id` changes nothing more."""
+
+    model_config = _STRICT
+    tenant: UUID
+    subject_ref: UUID
+    reset_id: UUID
+
+
+class RevokedAuthenticator(BaseModel):
+    """An authenticator that counts no more, and the epoch from which on it does not."""
+
+    model_config = _STRICT
+    authenticator_id: UUID
+    factor: Factor
+    epoch: int
+
+
+class Revoke(BaseModel):
+    """Accept nothing more of these authenticators; also ones whose credential never came."""
+
+    model_config = _STRICT
+    tenant: UUID
+    subject_ref: UUID
+    authenticators: tuple[RevokedAuthenticator, ...]
+    reset_id: UUID | None
+
+
+class PushApplication(BaseModel):
+    """Take this newer state of an application now, before its event comes (a revoked key)."""
+
+    model_config = _STRICT
+    tenant: UUID
+    state: ApplicationState
+
+
+class Done(BaseModel):
+    """It is committed (`effective`), or it will be made true by the event (not effective yet)."""
+
+    model_config = _STRICT
+    effective: bool
+
+
+def letter_place(route: InternalRoute, tenant: UUID, *ids: UUID | str) -> tuple[str, ...]:
+    """Return what a letter is bound to: the route, the tenant and what the call asked for.
+
+    resolve: the subject; names: nothing more; contact: subject_ref, attempt; credential:
+    authenticator, attempt.
+    """
+    return (route.path, str(tenant), *(str(part) for part in ids))

@@ -1,0 +1,79 @@
+"""What notification announces; never an address and never a text."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts.envelope import PUBLISHED, EventType
+from contracts.topics import EVENTS
+from contracts.vocabulary import Language, Service
+
+
+class Channel(StrEnum):
+    """The way a message went."""
+
+    EMAIL = "email"
+
+
+class Template(StrEnum):
+    """What the message says."""
+
+    AUTHENTICATOR_ADDED = "authenticator_added"
+    AUTHENTICATORS_RESET = "authenticators_reset"
+
+
+class NotificationReason(StrEnum):
+    """Why a message was not sent, or why nobody knows."""
+
+    NO_ADDRESS = "no_address"
+    TOO_OLD = "too_old"
+    REFUSED_BY_SERVER = "refused_by_server"
+    GAVE_UP = "gave_up"
+    NO_ANSWER = "no_answer"
+
+
+class Notification(BaseModel):
+    """One message to one address; `caused_by` is the event that asked for it."""
+
+    model_config = PUBLISHED
+    message_id: UUID
+    caused_by: UUID
+    channel: Channel
+    template: Template
+    language: Language | None
+    reason: NotificationReason | None
+
+
+NOTIFICATION_SENT = EventType(
+    "mfa.notification_sent",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    Notification,
+    "The mail server took the message.",
+)
+NOTIFICATION_FAILED = EventType(
+    "mfa.notification_failed",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    Notification,
+    "The message was not sent and will not be.",
+)
+NOTIFICATION_SUPPRESSED = EventType(
+    "mfa.notification_suppressed",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    Notification,
+    "The message was left out on purpose.",
+)
+NOTIFICATION_UNKNOWN = EventType(
+    "mfa.notification_unknown",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    Notification,
+    "Nobody knows whether the message was taken; it is not repeated.",
+)

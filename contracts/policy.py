@@ -1,0 +1,133 @@
+"""What policy publishes: current state for other services' copies, and the facts behind it."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts.envelope import PUBLISHED, EventType
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
+from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope, Service
+
+
+class PolicyState(BaseModel):
+    """What one application asks, now."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    version: int
+    deleted: bool
+    requirement: Requirement
+    factors: tuple[Factor, ...]
+
+
+class SubjectState(BaseModel):
+    """One subject's attributes, now; no contact data and no label."""
+
+    model_config = PUBLISHED
+    subject_ref: UUID
+    version: int
+    deleted: bool
+    user_type: str | None
+    groups: tuple[str, ...]
+    language: Language
+
+
+class ApplicationKey(BaseModel):
+    """An application key as others may know it: `digest` is SHA-256 of the whole key, in hex."""
+
+    model_config = PUBLISHED
+    key_id: UUID
+    digest: str
+    scopes: tuple[Scope, ...]
+    mode: KeyMode
+    revoked: bool
+
+
+class ApplicationState(BaseModel):
+    """One application and its keys, now."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    version: int
+    deleted: bool
+    name: str
+    keys: tuple[ApplicationKey, ...]
+
+
+class Change(StrEnum):
+    """What was done to a tenant, an application or a subject."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    KEY_ISSUED = "key_issued"
+    KEY_REVOKED = "key_revoked"
+
+
+class TenantChanged(BaseModel):
+    """A tenant came or changed."""
+
+    model_config = PUBLISHED
+    change: Change
+
+
+class PolicyChanged(BaseModel):
+    """An application now asks something else; `changed_by` is the key that said so."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    version: int
+    requirement: Requirement
+    factors: tuple[Factor, ...]
+    changed_by: UUID
+
+
+class SubjectChanged(BaseModel):
+    """A subject came, changed or went."""
+
+    model_config = PUBLISHED
+    change: Change
+    version: int
+
+
+class ApplicationChanged(BaseModel):
+    """An application or one of its keys came, changed or went."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    change: Change
+    key_id: UUID | None
+
+
+POLICY_STATE = EventType(
+    "mfa.policy", 1, Service.POLICY, POLICIES, PolicyState, "An application's policy as it now is."
+)
+SUBJECT_STATE = EventType(
+    "mfa.subject", 1, Service.POLICY, SUBJECTS, SubjectState, "A subject as it now is."
+)
+APPLICATION_STATE = EventType(
+    "mfa.application",
+    1,
+    Service.POLICY,
+    APPLICATIONS,
+    ApplicationState,
+    "An application and its keys as they now are.",
+)
+TENANT_CHANGED = EventType(
+    "mfa.tenant_changed", 1, Service.POLICY, EVENTS, TenantChanged, "A tenant came or changed."
+)
+POLICY_CHANGED = EventType(
+    "mfa.policy_changed", 1, Service.POLICY, EVENTS, PolicyChanged, "A policy was changed."
+)
+SUBJECT_CHANGED = EventType(
+    "mfa.subject_changed", 1, Service.POLICY, EVENTS, SubjectChanged, "A subject was changed."
+)
+APPLICATION_CHANGED = EventType(
+    "mfa.application_changed",
+    1,
+    Service.POLICY,
+    EVENTS,
+    ApplicationChanged,
+    "An application or one of its keys was changed.",
+)

@@ -1,0 +1,122 @@
+"""What verification announces."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts.envelope import PUBLISHED, EventType
+from contracts.topics import EVENTS
+from contracts.vocabulary import Factor, Service
+
+
+class CredentialClaimed(BaseModel):
+    """Verification holds the credential and accepts its codes from now on."""
+
+    model_config = PUBLISHED
+    authenticator_id: UUID
+    factor: Factor
+    epoch: int
+
+
+class CredentialForgotten(BaseModel):
+    """Verification no longer accepts anything of this authenticator."""
+
+    model_config = PUBLISHED
+    authenticator_id: UUID
+    epoch: int
+    reset_id: UUID | None
+
+
+class Verified(BaseModel):
+    """A code was accepted; acr and amr as in RFC 8176 and NIST SP 800-63B-4."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    authenticator_id: UUID
+    factor: Factor
+    acr: str
+    amr: tuple[str, ...]
+
+
+class FailureReason(StrEnum):
+    """Why an evaluated code was refused."""
+
+    WRONG_CODE = "wrong_code"
+    REPLAYED = "replayed"
+    REVOKED = "revoked"
+
+
+class VerificationFailed(BaseModel):
+    """A code was evaluated and refused; no authenticator is named where several were tried."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    authenticator_id: UUID | None
+    reason: FailureReason
+
+
+class LockReason(StrEnum):
+    """Why nothing is evaluated any more."""
+
+    CONSECUTIVE_FAILURES = "consecutive_failures"
+    BUDGET = "budget"
+
+
+class Locked(BaseModel):
+    """No code of this subject is evaluated until `until` (None: until it is unlocked or reset)."""
+
+    model_config = PUBLISHED
+    reason: LockReason
+    until: datetime | None
+
+
+class VerificationRefused(BaseModel):
+    """Attempts that were refused without a look at the code, summed up."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+    reason: LockReason
+    count: int
+    since: datetime
+
+
+CREDENTIAL_CLAIMED = EventType(
+    "mfa.credential_claimed",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    CredentialClaimed,
+    "Verification holds the credential.",
+)
+CREDENTIAL_FORGOTTEN = EventType(
+    "mfa.credential_forgotten",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    CredentialForgotten,
+    "Verification accepts this authenticator no more.",
+)
+VERIFIED = EventType(
+    "mfa.verified", 1, Service.VERIFICATION, EVENTS, Verified, "A code was accepted."
+)
+VERIFICATION_FAILED = EventType(
+    "mfa.verification_failed",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    VerificationFailed,
+    "A code was refused.",
+)
+LOCKED = EventType(
+    "mfa.locked", 1, Service.VERIFICATION, EVENTS, Locked, "A subject's codes were locked."
+)
+VERIFICATION_REFUSED = EventType(
+    "mfa.verification_refused",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    VerificationRefused,
+    "Attempts were refused without a look at the code, summed up by the minute.",
+)

@@ -1,0 +1,1 @@
+"""How Watchword is run: as local processes, with containers, and in a cluster."""

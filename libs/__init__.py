@@ -1,0 +1,1 @@
+"""Plumbing without one MFA word; a file that needs the word "factor" belongs to a service."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, transactions inside one tenant's wall, migrations."""

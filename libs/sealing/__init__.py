@@ -1,0 +1,1 @@
+"""Sealing: secrets at rest under tenants' data keys, and in transit to one reader."""

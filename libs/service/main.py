@@ -1,0 +1,46 @@
+"""The command of a service: `python -m services.<name> <role>`."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+
+from libs.logs import configure_logs
+from libs.process import Part, run_until_stopped
+
+# What runs in each role; built once, for the role that is asked for.
+Roles = Mapping[str, Sequence[Part]]
+BuildRoles = Callable[[], AbstractAsyncContextManager[Roles]]
+
+_LOG = structlog.get_logger("main")
+
+
+def run_service(
+    service: str, arguments: Sequence[str], *, build: BuildRoles, migrate: Callable[[], None]
+) -> int:
+    """Run one role of a service and return the exit code; `all` runs every role in one process."""
+    configure_logs(service=service)
+    role = arguments[0] if len(arguments) == 1 else ""
+    if role == "migrate":
+        migrate()
+        _LOG.info("migrated")
+        return 0
+    if role not in ("api", "consumer", "relay", "all"):
+        sys.stderr.write(f"usage: python -m services.{service} api|consumer|relay|migrate|all\n")
+        return 2
+    asyncio.run(_run(role, build))
+    return 0
+
+
+async def _run(role: str, build: BuildRoles) -> None:
+    async with build() as roles:
+        parts = [
+            part
+            for name, parts in roles.items()
+            if name == "every" or role in (name, "all")
+            for part in parts
+        ]
+        _LOG.info("started", role=role)
+        await run_until_stopped(parts)

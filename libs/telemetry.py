@@ -1,0 +1,100 @@
+"""OpenTelemetry traces: where they go, and how they cross HTTP and Kafka."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import extract, inject
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.trace import Span, SpanKind
+
+_TRACER = trace.get_tracer("watchword")
+
+
+class FileExporter(SpanExporter):
+    """Writes one JSON line a span, for a machine without a collector."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Append the spans to the file."""
+        with self._path.open("a") as file:
+            file.writelines(_line(span) for span in spans)
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Do nothing: the file is closed after every write."""
+
+
+def configure_traces(
+    *, service: str, endpoint: str | None, file: Path | None, sampled: float
+) -> TracerProvider:
+    """Send `sampled` (0 to 1) of all traces to an OTLP collector and, or, a file of JSON lines."""
+    resource = Resource.create({"service.name": service})
+    provider = TracerProvider(resource=resource, sampler=ParentBasedTraceIdRatio(sampled))
+    if endpoint is not None:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    if file is not None:
+        processor = BatchSpanProcessor(FileExporter(file), schedule_delay_millis=500)
+        provider.add_span_processor(processor)
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def current_traceparent() -> str | None:
+    """Return the W3C trace context of what runs now, or None where nothing is traced."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return carrier.get("traceparent")
+
+
+def trace_headers() -> dict[str, str]:
+    """Return the headers that carry the trace on to another service."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return carrier
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    traceparent: str | None = None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, str | int] | None = None,
+) -> Iterator[Span]:
+    """Run a block inside a span; `traceparent` continues a trace that came by Kafka or a table.
+
+    Neither name nor attributes may hold a subject, an address or a number.
+    """
+    parent = extract({"traceparent": traceparent}) if traceparent else None
+    with _TRACER.start_as_current_span(
+        name, context=parent, kind=kind, attributes=attributes, record_exception=False
+    ) as current:
+        yield current
+
+
+def _line(span: ReadableSpan) -> str:
+    context = span.get_span_context()
+    parent = span.parent
+    entry = {
+        "trace": f"{context.trace_id:032x}" if context else None,
+        "span": f"{context.span_id:016x}" if context else None,
+        "parent": f"{parent.span_id:016x}" if parent else None,
+        "service": span.resource.attributes.get("service.name"),
+        "name": span.name,
+        "kind": span.kind.name,
+        "start": span.start_time,
+        "end": span.end_time,
+        "attributes": dict(span.attributes or {}),
+        "status": span.status.status_code.name,
+    }
+    return json.dumps(entry, default=str) + "\n"

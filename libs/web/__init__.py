@@ -1,0 +1,1 @@
+"""HTTP: problem answers, application keys, signed calls between services, health, servers."""

@@ -1,0 +1,125 @@
+"""Error answers as application/problem+json (RFC 9457), the same in every service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from libs.telemetry import current_traceparent
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = structlog.get_logger("web")
+
+
+class ProblemBody(BaseModel):
+    """What a client reads of a problem; `code` is stable, `title` is for people."""
+
+    type: str
+    code: str
+    title: str
+    status: int
+    detail: str | None = None
+    trace_id: str | None = None
+    retry_after: int | None = None
+    errors: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+    """Ends a request with a problem answer; `retry_after` is in seconds."""
+
+    status: int
+    code: str
+    title: str
+    detail: str | None = None
+    retry_after: int | None = None
+    errors: tuple[str, ...] = field(default=())
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    """Render a problem."""
+    body = ProblemBody(
+        type=f"https://watchword.invalid/problems/{problem.code}",
+        code=problem.code,
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        trace_id=_trace_id(),
+        retry_after=problem.retry_after,
+        errors=list(problem.errors) or None,
+    )
+    headers = {"Cache-Control": "no-store"}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    content = body.model_dump(exclude_none=True)
+    return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make every error answer of the app a problem, and keep causes out of the answers."""
+
+    @app.exception_handler(Problem)
+    async def known(_request: Request, problem: Problem) -> JSONResponse:
+        return problem_response(problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # Places and messages only: the input itself may hold a code or an address.
+        errors = tuple(f"{_place(part['loc'])}: {part['msg']}" for part in error.errors())
+        return problem_response(
+            Problem(422, "malformed_request", "The request is not of the right form", errors=errors)
+        )
+
+    @app.exception_handler(HTTPException)
+    async def plain(_request: Request, error: HTTPException) -> JSONResponse:
+        return problem_response(_of_status(error.status_code))
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, error: Exception) -> JSONResponse:
+        _LOG.error("request failed", exc_info=error)
+        return problem_response(Problem(500, "internal_error", "Something went wrong on our side"))
+
+
+def documented(*statuses: int) -> Mapping[int | str, dict[str, object]]:
+    """Describe problem answers of these statuses for OpenAPI (`responses=`)."""
+    content = {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}}
+    return {
+        status: {"description": _of_status(status).title, "content": content} for status in statuses
+    }
+
+
+_TITLES = {
+    400: ("bad_request", "The request cannot be read"),
+    401: ("unauthenticated", "A valid application key is needed"),
+    403: ("forbidden", "This is not allowed"),
+    404: ("not_found", "There is no such thing here"),
+    405: ("method_not_allowed", "This address does not take that method"),
+    409: ("conflict", "The request does not fit the present state"),
+    410: ("gone", "This is no longer available"),
+    413: ("too_large", "The request is too large"),
+    415: ("unsupported_media_type", "Send application/json"),
+    422: ("malformed_request", "The request is not of the right form"),
+    429: ("too_many_requests", "Too many requests"),
+    503: ("unavailable", "This cannot be done right now"),
+}
+
+
+def _of_status(status: int) -> Problem:
+    code, title = _TITLES.get(status, ("error", "The request failed"))
+    return Problem(status, code, title)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _trace_id() -> str | None:
+    parent = current_traceparent()
+    return parent.split("-")[1] if parent else None
