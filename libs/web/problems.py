@@ -1,7 +1,7 @@
 """Error answers as application/problem+json (RFC 9457), the same in every service."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -87,7 +87,7 @@ def answer_with_problems(app: FastAPI) -> None:
         return problem_response(Problem(500, "internal_error", "Something went wrong on our side"))
 
 
-def documented(*statuses: int) -> Mapping[int | str, dict[str, object]]:
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe problem answers of these statuses for OpenAPI (`responses=`)."""
     content = {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}}
     return {

@@ -1,0 +1,59 @@
+"""From the copy of mfa.applications and the key of a request to the caller behind it."""
+
+from uuid import UUID
+
+from contracts.policy import ApplicationState
+from contracts.topics import APPLICATIONS
+from libs.postgres.pool import Pool
+from libs.web.api_keys import KeyParts, same_digest
+from libs.web.callers import Caller, FindCaller
+
+
+def application_by_id(schema: str) -> str:
+    """Return DDL of the one look-up that is made before a tenant is known.
+
+    The function runs as its owner, so that the app role sees one application by its id and, outside
+    a tenant's wall, nothing else.
+    """
+    return f"""
+CREATE INDEX ON replica ((state->>'application_id')) WHERE topic = '{APPLICATIONS.name}';
+CREATE FUNCTION application_by_id(wanted text) RETURNS TABLE (tenant_id uuid, state jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {schema}
+AS $$
+    SELECT tenant_id, state FROM replica
+    WHERE topic = '{APPLICATIONS.name}' AND state->>'application_id' = wanted AND NOT deleted
+$$;
+"""  # noqa: S608 - constants
+
+
+def find_caller(pool: Pool) -> FindCaller:
+    """Return the look-up that finds callers in this service's copy; it reads at every request."""
+
+    async def find(parts: KeyParts) -> Caller | None:
+        row = await pool.fetchrow(
+            "SELECT tenant_id, state FROM application_by_id($1)", str(parts.application_id)
+        )
+        if row is None:
+            return None
+        state = ApplicationState.model_validate(row["state"])
+        return caller_from(state, tenant=row["tenant_id"], parts=parts)
+
+    return find
+
+
+def caller_from(state: ApplicationState, *, tenant: UUID, parts: KeyParts) -> Caller | None:
+    """Return the caller whose key this is, or None where no key in force has that digest."""
+    found = None
+    for key in state.keys:
+        # Every key is compared, so that the time tells nothing of which one matched.
+        if same_digest(key.digest, parts.digest) and not key.revoked and key.mode == parts.mode:
+            found = key
+    if found is None or state.deleted:
+        return None
+    return Caller(
+        tenant_id=tenant,
+        application_id=state.application_id,
+        key_id=found.key_id,
+        mode=found.mode,
+        scopes=frozenset(found.scopes),
+    )

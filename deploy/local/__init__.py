@@ -1,0 +1,1 @@
+"""The real servers that Watchword needs, as local processes out of Python packages."""

@@ -1,0 +1,101 @@
+"""The parts of a process that are the same in every service: relay, consumer, checks, readings."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from libs.messaging.consumer import ConsumerHealth, Handler, run_consumer
+from libs.messaging.kafka import KafkaSettings, Producer
+from libs.messaging.relay import RelayHealth, run_relay
+from libs.process import Part
+from libs.service.plumbing import Plumbing
+from libs.service.settings import ServiceSettings
+from libs.web.health import Check
+
+
+@dataclass(frozen=True)
+class MessagingHealth:
+    """How relay and consumer of this process are."""
+
+    relay: RelayHealth = field(default_factory=RelayHealth)
+    consumer: ConsumerHealth = field(default_factory=ConsumerHealth)
+
+    def readings(self) -> dict[str, float]:
+        """Return what the metrics show."""
+        return {
+            "relay_active": self.relay.active,
+            "relay_backlog": self.relay.backlog,
+            "relay_oldest_seconds": self.relay.oldest_age.total_seconds(),
+            "relay_sent": self.relay.sent,
+            "relay_failures": self.relay.failures,
+            "consumer_handled": self.consumer.handled,
+            "consumer_parked": self.consumer.parked,
+            "consumer_dead": self.consumer.dead,
+            "consumer_lag": self.consumer.lag,
+        }
+
+
+def relay_part(plumbing: Plumbing, settings: ServiceSettings, health: MessagingHealth) -> Part:
+    """Return the part that sends what the outbox holds."""
+
+    async def relay(stop: asyncio.Event) -> None:
+        producer = Producer(_kafka(plumbing, settings))
+        try:
+            await run_relay(
+                plumbing.worker_pool,
+                producer,
+                service=plumbing.service,
+                stop=stop,
+                health=health.relay,
+            )
+        finally:
+            await producer.close()
+
+    return relay
+
+
+def consumer_part(
+    plumbing: Plumbing,
+    settings: ServiceSettings,
+    health: MessagingHealth,
+    *,
+    topics: Sequence[str],
+    handlers: Mapping[str, Handler],
+) -> Part:
+    """Return the part that hands events to the service; its group is the service's name."""
+
+    async def consume(stop: asyncio.Event) -> None:
+        await run_consumer(
+            app_pool=plumbing.app_pool,
+            worker_pool=plumbing.worker_pool,
+            kafka=_kafka(plumbing, settings),
+            group=plumbing.service,
+            topics=topics,
+            handlers=handlers,
+            stop=stop,
+            health=health.consumer,
+        )
+
+    return consume
+
+
+def database_check(plumbing: Plumbing) -> Mapping[str, Check]:
+    """Return the check without which nothing works.
+
+    Kafka is no condition: what is to be announced waits in the outbox.
+    """
+
+    async def database() -> str | None:
+        try:
+            await plumbing.app_pool.fetchval("SELECT 1", timeout=2)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            return type(error).__name__
+        return None
+
+    return {"database": database}
+
+
+def _kafka(plumbing: Plumbing, settings: ServiceSettings) -> KafkaSettings:
+    return KafkaSettings(bootstrap=settings.kafka_bootstrap, client_id=plumbing.service)

@@ -1,0 +1,1 @@
+"""Decides what an application should ask, judges the answer, announces the outcome."""

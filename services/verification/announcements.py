@@ -1,0 +1,93 @@
+"""From what happened to the event that says so."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.envelope import about_person
+from contracts.verification import (
+    CREDENTIAL_CLAIMED,
+    CREDENTIAL_FORGOTTEN,
+    LOCKED,
+    VERIFICATION_FAILED,
+    VERIFIED,
+    CredentialClaimed,
+    CredentialForgotten,
+    FailureReason,
+    Locked,
+    LockReason,
+    VerificationFailed,
+    Verified,
+)
+from contracts.vocabulary import Factor
+from libs.messaging.cloud_event import CloudEvent
+from services.verification.domain.outcome import ACR, AMR
+
+
+def verified(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    application_id: UUID,
+    authenticator_id: UUID,
+    factor: str,
+    now: datetime,
+) -> CloudEvent:
+    """Say that a code was accepted."""
+    data = Verified(
+        application_id=application_id,
+        authenticator_id=authenticator_id,
+        factor=Factor(factor),
+        acr=ACR,
+        amr=AMR[factor],
+    )
+    return about_person(VERIFIED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def verification_failed(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    application_id: UUID,
+    authenticator_id: UUID | None,
+    reason: FailureReason,
+    now: datetime,
+) -> CloudEvent:
+    """Say that a code was evaluated and refused."""
+    data = VerificationFailed(
+        application_id=application_id, authenticator_id=authenticator_id, reason=reason
+    )
+    return about_person(VERIFICATION_FAILED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def locked(*, tenant: UUID, subject_ref: UUID, now: datetime) -> CloudEvent:
+    """Say that too many failures in a row locked the subject's codes."""
+    data = Locked(reason=LockReason.CONSECUTIVE_FAILURES, until=None)
+    return about_person(LOCKED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def credential_claimed(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    authenticator_id: UUID,
+    factor: Factor,
+    epoch: int,
+    now: datetime,
+) -> CloudEvent:
+    """Say that codes of this authenticator are accepted from now on."""
+    data = CredentialClaimed(authenticator_id=authenticator_id, factor=factor, epoch=epoch)
+    return about_person(CREDENTIAL_CLAIMED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def credential_forgotten(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    authenticator_id: UUID,
+    epoch: int,
+    reset_id: UUID | None,
+    now: datetime,
+) -> CloudEvent:
+    """Say that nothing of this authenticator is accepted any more."""
+    data = CredentialForgotten(authenticator_id=authenticator_id, epoch=epoch, reset_id=reset_id)
+    return about_person(CREDENTIAL_FORGOTTEN, data, tenant=tenant, subject_ref=subject_ref, now=now)

@@ -1,0 +1,1 @@
+"""The HTTP doors of verification: parse, call a use case, render."""

@@ -1,0 +1,36 @@
+"""Where reasons meet status codes."""
+
+from contracts.vocabulary import Scope
+from libs.web.callers import Caller
+from libs.web.problems import Problem
+from services.verification.domain.outcome import Refused
+
+AUTHORITY_DOWN = Problem(
+    503,
+    "authority_unavailable",
+    "Codes cannot be judged right now; nothing was accepted",
+    retry_after=1,
+)
+POLICY_UNKNOWN = Problem(
+    503,
+    "policy_unknown",
+    "The application's policy has not arrived yet",
+    retry_after=1,
+)
+KEY_REUSED = Problem(
+    422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
+)
+
+
+def not_verified(refused: Refused, caller: Caller) -> Problem:
+    """Return one answer for every refusal; only callers with verify:reasons hear more."""
+    if Scope.VERIFY_REASONS not in caller.scopes:
+        return Problem(403, "not_verified", "The code was not accepted")
+    wait = int(refused.wait.total_seconds()) + 1 if refused.wait is not None else None
+    return Problem(
+        403,
+        "not_verified",
+        "The code was not accepted",
+        detail=refused.why.value,
+        retry_after=wait,
+    )

@@ -1,0 +1,53 @@
+"""Request and response bodies."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from contracts.subjects import SubjectName
+from contracts.vocabulary import Factor
+
+# A body that is refused must not be quoted: it may hold a code.
+_STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+# Six to ten ASCII digits; how many exactly is the authenticator's to say.
+Code = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$")]
+
+
+class DecisionRequest(BaseModel):
+    """Who wants to log in; the application is known by its key."""
+
+    model_config = _STRICT
+    subject: SubjectName
+
+
+class DecisionAnswer(BaseModel):
+    """What to do now; `factors` can be used for a challenge, or may be enrolled."""
+
+    decision: str
+    reason: str
+    factors: list[Factor]
+    policy_version: int
+
+
+class VerifyRequest(BaseModel):
+    """A code, as the person typed it; `authenticator` narrows it to one of several."""
+
+    model_config = _STRICT
+    subject: SubjectName
+    code: Code
+    authenticator: UUID | None = None
+
+
+class VerifyAnswer(BaseModel):
+    """The code was right, and is now spent."""
+
+    outcome: str
+    authenticator: UUID
+    factor: Factor
+    acr: str
+    amr: list[str]
+    event_id: UUID
+    verified_at: datetime

@@ -1,0 +1,145 @@
+"""The composition root of verification: the only place that builds things."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from contracts.callers import find_caller
+from contracts.topics import EVENTS
+from contracts.vocabulary import Service
+from libs.postgres.migrate import migrate
+from libs.process import Part
+from libs.service.apps import internal_app, public_app
+from libs.service.main import Roles
+from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.plumbing import Plumbing, open_plumbing
+from libs.service.settings import refuse_unknown_variables
+from libs.web.health import health_routes
+from libs.web.server import http_part
+from services.verification.api.internal import internal_routes
+from services.verification.api.public import public_routes
+from services.verification.consumer import TOPICS, Events
+from services.verification.domain.budget import Budget, refuse_unsafe
+from services.verification.domain.totp import WINDOW
+from services.verification.gateways import Owners
+from services.verification.reserve import Cache, open_redis
+from services.verification.settings import Settings
+from services.verification.settle import Settler
+from services.verification.use_cases.credentials import Credentials
+from services.verification.use_cases.decide import Decide
+from services.verification.use_cases.guesses import Guesses
+from services.verification.use_cases.verify import ANSWERS_KEPT, Verify
+from services.verification.workers import ClaimWorker, forget_answers
+
+SERVICE = Service.VERIFICATION.value
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_FEWEST_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The two apps, and what runs beside them."""
+
+    public: FastAPI
+    internal: FastAPI
+    settler: Settler
+    claims: ClaimWorker
+    events: Events
+
+
+def bring_schema_up_to_date() -> None:
+    """Apply the migrations that are missing."""
+    settings = _settings()
+    migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[Roles]:
+    """Open everything that a process of verification needs; yield what runs in each role."""
+    settings = _settings()
+    budget = budget_of(settings)
+    redis = open_redis(settings.redis_url.get_secret_value())
+    cache = Cache(redis, budget)
+    await cache.refuse_unsafe()
+    async with open_plumbing(SERVICE, settings) as plumbing, redis:
+        health = MessagingHealth()
+        parts = assemble(plumbing, settings, cache=cache, health=health)
+        internal = http_part(
+            parts.internal, host=settings.internal_host, port=settings.internal_port
+        )
+        public = http_part(parts.public, host=settings.host, port=settings.port)
+        consumer = consumer_part(
+            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+        )
+        yield {
+            "every": [internal],
+            "api": [public, parts.settler.run],
+            "consumer": [consumer, parts.claims.run, _cleaning(plumbing)],
+            "relay": [relay_part(plumbing, settings, health)],
+        }
+
+
+def budget_of(settings: Settings) -> Budget:
+    """Return the budget; raises UnsafeBudget where it allows more guessing than is promised."""
+    budget = Budget(
+        capacity=settings.guesses_at_once,
+        per_day=settings.guesses_a_day,
+        consecutive=settings.consecutive_failures,
+    )
+    refuse_unsafe(budget, digits=_FEWEST_DIGITS, steps=2 * WINDOW + 1)
+    return budget
+
+
+def assemble(
+    plumbing: Plumbing, settings: Settings, *, cache: Cache, health: MessagingHealth
+) -> Assembled:
+    """Put the use cases behind their doors."""
+    pool, data_keys, clock = plumbing.app_pool, plumbing.data_keys, plumbing.clock
+    budget = budget_of(settings)
+    settler = Settler(settings.settle_dsn.get_secret_value(), budget=budget, topic=EVENTS.name)
+    owners = Owners(
+        policy=plumbing.client(Service.POLICY, settings.policy_url),
+        enrollment=plumbing.client(Service.ENROLLMENT, settings.enrollment_url),
+    )
+    credentials = Credentials(pool, data_keys, cache, owners, clock)
+    claims = ClaimWorker(plumbing.worker_pool, credentials.fulfil)
+    verify = Verify(
+        pool=pool,
+        guesses=Guesses(pool=pool, cache=cache, budget=budget),
+        settler=settler,
+        data_keys=data_keys,
+        clock=clock,
+    )
+    public = public_app(
+        SERVICE,
+        title="Watchword: decisions and verification",
+        routers=[
+            public_routes(
+                decide=Decide(pool, data_keys), verify=verify, pool=pool, find=find_caller(pool)
+            )
+        ],
+    )
+    internal = internal_app(
+        SERVICE,
+        routers=[
+            health_routes(database_check(plumbing), health.readings),
+            internal_routes(credentials, pool, plumbing.callers),
+        ],
+    )
+    return Assembled(public, internal, settler, claims, Events(credentials, claims.wake))
+
+
+def _settings() -> Settings:
+    refuse_unknown_variables(Settings)
+    return Settings()
+
+
+def _cleaning(plumbing: Plumbing) -> Part:
+    async def clean(stop: asyncio.Event) -> None:
+        await forget_answers(plumbing.worker_pool, older_than=ANSWERS_KEPT, stop=stop)
+
+    return clean

@@ -1,0 +1,84 @@
+"""Which event leads to what."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from contracts.enrollment import AUTHENTICATOR_REMOVED, ENROLLED
+from contracts.envelope import data_of, subject_ref_of
+from contracts.internal import RevokedAuthenticator
+from contracts.policy import APPLICATION_STATE, POLICY_STATE, SUBJECT_STATE
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
+from libs.messaging.cloud_event import CloudEvent
+from libs.messaging.consumer import Handler
+from libs.messaging.copies import keep_copy
+from libs.postgres.pool import Connection
+from services.verification.store import claims
+from services.verification.store import subjects as store
+from services.verification.use_cases.credentials import Credentials
+
+TOPICS = (EVENTS.name, SUBJECTS.name, POLICIES.name, APPLICATIONS.name)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Parses the contract and calls the use case; `wake` tells the claims worker to look."""
+
+    credentials: Credentials
+    wake: Callable[[], None]
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the handler of each event type; all others are skipped."""
+        return {
+            ENROLLED.name: self.enrolled,
+            AUTHENTICATOR_REMOVED.name: self.authenticator_removed,
+            SUBJECT_STATE.name: self.subject,
+            POLICY_STATE.name: self.policy,
+            APPLICATION_STATE.name: self.application,
+        }
+
+    async def enrolled(self, tx: Connection, event: CloudEvent) -> None:
+        enrolled = data_of(ENROLLED, event)
+        await claims.want_credential(
+            tx,
+            tenant=event.tenant,
+            subject=subject_ref_of(event),
+            authenticator_id=enrolled.authenticator_id,
+            traceparent=event.traceparent,
+        )
+        self.wake()
+
+    async def authenticator_removed(self, tx: Connection, event: CloudEvent) -> None:
+        removed = data_of(AUTHENTICATOR_REMOVED, event)
+        await self.credentials.revoke(
+            tx,
+            tenant=event.tenant,
+            subject=subject_ref_of(event),
+            revoked=(
+                RevokedAuthenticator(
+                    authenticator_id=removed.authenticator_id,
+                    factor=removed.factor,
+                    epoch=removed.epoch,
+                ),
+            ),
+            reset_id=removed.reset_id,
+        )
+
+    async def subject(self, tx: Connection, event: CloudEvent) -> None:
+        state = data_of(SUBJECT_STATE, event)
+        await store.lock_subject(tx, event.tenant, state.subject_ref)
+        newer = await store.save_state(
+            tx, state.subject_ref, version=state.version, deleted=state.deleted
+        )
+        if newer and not state.deleted:
+            await claims.want_name(
+                tx, tenant=event.tenant, subject=state.subject_ref, traceparent=event.traceparent
+            )
+            self.wake()
+
+    async def policy(self, tx: Connection, event: CloudEvent) -> None:
+        data_of(POLICY_STATE, event)
+        await keep_copy(POLICIES.name)(tx, event)
+
+    async def application(self, tx: Connection, event: CloudEvent) -> None:
+        data_of(APPLICATION_STATE, event)
+        await keep_copy(APPLICATIONS.name)(tx, event)

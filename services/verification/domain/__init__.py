@@ -1,0 +1,1 @@
+"""Rules of verification: values in, values out; no clock, no database."""

@@ -1,0 +1,20 @@
+"""What each kind of sealed value is bound to."""
+
+from uuid import UUID
+
+LOOKUP = "subject lookup"
+CREDENTIAL = "credential"
+
+
+def credential_place(
+    tenant: UUID, subject_ref: UUID, *, authenticator_id: UUID, factor: str, epoch: int
+) -> tuple[str, ...]:
+    """Return where a credential belongs; a copy in any other row does not open."""
+    return (
+        CREDENTIAL,
+        str(tenant),
+        str(subject_ref),
+        str(authenticator_id),
+        factor,
+        str(epoch),
+    )

@@ -1,0 +1,24 @@
+"""What verification is told from outside; environment variables WATCHWORD_VERIFICATION_..."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from libs.service.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Beside what every service has.
+
+    `settle_dsn` is the narrow role's. The bucket of failures holds `guesses_at_once` and loses
+    `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
+
+    settle_dsn: SecretStr
+    redis_url: SecretStr
+    policy_url: str = Field(pattern=r"^https?://[^/]+$")
+    enrollment_url: str = Field(pattern=r"^https?://[^/]+$")
+    guesses_at_once: int = 10
+    guesses_a_day: int = 20
+    consecutive_failures: int = 50

@@ -1,0 +1,229 @@
+"""Subjects, their authenticators, and answers that may have to be repeated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.postgres.pool import Connection
+from services.verification.domain.budget import Budget, Spent
+
+
+@dataclass(frozen=True)
+class StoredAuthenticator:
+    """One active authenticator; its secret is still sealed."""
+
+    authenticator_id: UUID
+    factor: str
+    epoch: int
+    sealed: bytes
+    algorithm: str
+    digits: int
+    period: int
+    last_step: int
+
+
+@dataclass(frozen=True)
+class StoredSubject:
+    """A subject with what decides whether it may try: `cache_version` grows with every change."""
+
+    subject_ref: UUID
+    cache_version: int
+    spent: Spent
+    consecutive: int
+    authenticators: tuple[StoredAuthenticator, ...]
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """The first answer to an Idempotency-Key, and the request that it belongs to."""
+
+    request: bytes
+    event_id: UUID
+    authenticator_id: UUID
+    factor: str
+    at: datetime
+
+
+async def subject_ref(tx: Connection, lookup: bytes) -> UUID | None:
+    """Return whom the application means, or None for a stranger."""
+    found: UUID | None = await tx.fetchval(
+        "SELECT id FROM subject WHERE lookup = $1 AND NOT deleted", lookup
+    )
+    return found
+
+
+async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
+    """Return a subject with its active authenticators, as of one moment."""
+    rows = await tx.fetch(
+        "SELECT s.cache_version, s.spent, s.spent_at, s.consecutive, a.id, a.factor, a.epoch,"
+        " a.sealed, a.algorithm, a.digits, a.period, a.last_step FROM subject s"
+        " LEFT JOIN authenticator a ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id"
+        " AND a.status = 'active' WHERE s.id = $1 AND NOT s.deleted ORDER BY a.id",
+        subject,
+    )
+    if not rows:
+        return None
+    return StoredSubject(
+        subject_ref=subject,
+        cache_version=rows[0]["cache_version"],
+        spent=Spent(level=rows[0]["spent"], at=rows[0]["spent_at"]),
+        consecutive=rows[0]["consecutive"],
+        authenticators=tuple(
+            StoredAuthenticator(
+                authenticator_id=row["id"],
+                factor=row["factor"],
+                epoch=row["epoch"],
+                sealed=row["sealed"],
+                algorithm=row["algorithm"],
+                digits=row["digits"],
+                period=row["period"],
+                last_step=row["last_step"],
+            )
+            for row in rows
+            if row["id"] is not None
+        ),
+    )
+
+
+async def enrolled_factors(tx: Connection, lookup: bytes) -> Sequence[str]:
+    """Return the factors of whoever this is; a stranger has none."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT a.factor FROM subject s JOIN authenticator a"
+        " ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id AND a.status = 'active'"
+        " WHERE s.lookup = $1 AND NOT s.deleted",
+        lookup,
+    )
+    return [row["factor"] for row in rows]
+
+
+async def charge(tx: Connection, subject: UUID, *, now: datetime, budget: Budget) -> bool:
+    """Charge one guess durably, for when Redis cannot; False where none is left."""
+    charged = await tx.fetchval(
+        "UPDATE subject SET spent_at = greatest(spent_at, $2), spent = 1 + greatest(0, spent -"
+        " $4 * greatest(0, extract(epoch FROM $2 - spent_at)))"
+        " WHERE id = $1 AND consecutive < $5 AND 1 + greatest(0, spent -"
+        " $4 * greatest(0, extract(epoch FROM $2 - spent_at))) <= $3 RETURNING true",
+        subject,
+        now,
+        float(budget.capacity),
+        budget.per_second,
+        budget.consecutive,
+    )
+    return bool(charged)
+
+
+async def give_back(tx: Connection, subject: UUID) -> None:
+    """Take back a durable charge for a guess that was never made."""
+    await tx.execute("UPDATE subject SET spent = greatest(0, spent - 1) WHERE id = $1", subject)
+
+
+async def is_active(tx: Connection, authenticator_id: UUID, epoch: int) -> bool:
+    """Tell whether an authenticator still counts under this epoch."""
+    found = await tx.fetchval(
+        "SELECT true FROM authenticator WHERE id = $1 AND epoch = $2 AND status = 'active'",
+        authenticator_id,
+        epoch,
+    )
+    return bool(found)
+
+
+async def stored_answer(
+    tx: Connection, *, application_id: UUID, idempotency_key: bytes, since: datetime
+) -> StoredAnswer | None:
+    """Return what this Idempotency-Key was answered with, if that was not before `since`."""
+    row = await tx.fetchrow(
+        "SELECT request, event_id, authenticator_id, factor, at FROM answer"
+        " WHERE application_id = $1 AND idempotency_key = $2 AND at >= $3",
+        application_id,
+        idempotency_key,
+        since,
+    )
+    return StoredAnswer(**dict(row)) if row is not None else None
+
+
+async def lock_subject(tx: Connection, tenant: UUID, subject: UUID) -> None:
+    """Make the subject's row where it is missing, and lock it: every change begins with this."""
+    await tx.execute(
+        "INSERT INTO subject (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        tenant,
+        subject,
+    )
+    await tx.execute("SELECT 1 FROM subject WHERE id = $1 FOR UPDATE", subject)
+
+
+async def save_state(tx: Connection, subject: UUID, *, version: int, deleted: bool) -> bool:
+    """Take a newer state of a locked subject; False for one that is known or older."""
+    taken = await tx.fetchval(
+        "UPDATE subject SET state_version = $2, deleted = $3,"
+        " lookup = CASE WHEN $3 THEN NULL ELSE lookup END, cache_version = cache_version + 1"
+        " WHERE id = $1 AND state_version < $2 RETURNING true",
+        subject,
+        version,
+        deleted,
+    )
+    return bool(taken)
+
+
+async def save_lookup(tx: Connection, subject: UUID, lookup: bytes) -> None:
+    """Remember under which digest applications will ask for this subject."""
+    await tx.execute(
+        "UPDATE subject SET lookup = $2 WHERE id = $1 AND NOT deleted", subject, lookup
+    )
+
+
+async def bump_cache_version(tx: Connection, subject: UUID) -> int:
+    """Make older cached copies of a locked subject worthless; returns the new version."""
+    version: int = await tx.fetchval(
+        "UPDATE subject SET cache_version = cache_version + 1 WHERE id = $1"
+        " RETURNING cache_version",
+        subject,
+    )
+    return version
+
+
+async def add_authenticator(
+    tx: Connection, tenant: UUID, subject: UUID, authenticator: StoredAuthenticator
+) -> bool:
+    """Add an authenticator of a locked subject; False where it, or its tombstone, is there.
+
+    A new one is a new binding, so it ends a lock (NIST SP 800-63B-4 section 3.2.2).
+    """
+    added = await tx.fetchval(
+        "INSERT INTO authenticator (tenant_id, id, subject_ref, factor, status, epoch, sealed,"
+        " algorithm, digits, period, last_step)"
+        " VALUES ($1, $2, $3, $4, 'active', $5, $6, $7, $8, $9, $10)"
+        " ON CONFLICT (tenant_id, id) DO NOTHING RETURNING true",
+        tenant,
+        authenticator.authenticator_id,
+        subject,
+        authenticator.factor,
+        authenticator.epoch,
+        authenticator.sealed,
+        authenticator.algorithm,
+        authenticator.digits,
+        authenticator.period,
+        authenticator.last_step,
+    )
+    if added:
+        await tx.execute("UPDATE subject SET consecutive = 0 WHERE id = $1", subject)
+    return bool(added)
+
+
+async def bury(
+    tx: Connection, tenant: UUID, subject: UUID, *, authenticator_id: UUID, factor: str, epoch: int
+) -> bool:
+    """Put a tombstone for an authenticator of a locked subject; False where one stands already."""
+    buried = await tx.fetchval(
+        "INSERT INTO authenticator AS a (tenant_id, id, subject_ref, factor, status, epoch)"
+        " VALUES ($1, $2, $3, $4, 'removed', $5)"
+        " ON CONFLICT (tenant_id, id) DO UPDATE SET status = 'removed', sealed = NULL,"
+        " epoch = greatest(a.epoch + 1, excluded.epoch)"
+        " WHERE a.status <> 'removed' AND a.subject_ref = excluded.subject_ref RETURNING true",
+        tenant,
+        authenticator_id,
+        subject,
+        factor,
+        epoch,
+    )
+    return bool(buried)

@@ -1,0 +1,1 @@
+"""What verification does, one file a thing."""

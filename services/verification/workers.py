@@ -1,0 +1,86 @@
+"""Loops that take work which is due: claims, and answers that are old enough to go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from libs.postgres.pool import Pool
+from libs.sealing.seal import SealBroken
+from libs.telemetry import span
+from libs.web.internal_client import Refused, Unreachable
+from services.verification.store import claims
+
+_LOG = structlog.get_logger("workers")
+_AT_ONCE = 20
+_LOOK_EVERY = timedelta(seconds=1)
+_CLEAN_EVERY = timedelta(minutes=1)
+_FAILURES = (Unreachable, Refused, SealBroken, OSError, asyncpg.PostgresError)
+
+
+class ClaimWorker:
+    """Makes claims as they come due; `wake` saves it the wait after an event."""
+
+    def __init__(self, pool: Pool, fulfil: Callable[[claims.Claim], Awaitable[None]]) -> None:
+        self._pool = pool
+        self._fulfil = fulfil
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now, and again a moment later: the event's transaction commits after this call."""
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until asked to stop (a part of the process)."""
+        while not stop.is_set():
+            try:
+                taken = await claims.take_due(self._pool, most=_AT_ONCE)
+                await asyncio.gather(*(self._try(claim) for claim in taken))
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _LOG.warning("claims cannot be read", exception=type(error).__name__)
+                taken = []
+            if not taken:
+                await self._pause(stop)
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        if self._woken.is_set():
+            # The wake-up came before the commit that it announced: short looks until it shows.
+            self._woken.clear()
+            await _either(stop, timedelta(milliseconds=15))
+            return
+        waiting = asyncio.create_task(self._woken.wait())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait(
+            {waiting, stopping},
+            timeout=_LOOK_EVERY.total_seconds(),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        waiting.cancel()
+        stopping.cancel()
+
+    async def _try(self, claim: claims.Claim) -> None:
+        with span(f"claim {claim.kind}", traceparent=claim.traceparent):
+            try:
+                await self._fulfil(claim)
+            except _FAILURES as error:
+                _LOG.info("claim waits", kind=claim.kind, exception=type(error).__name__)
+                await claims.try_later(self._pool, claim)
+
+
+async def forget_answers(pool: Pool, *, older_than: timedelta, stop: asyncio.Event) -> None:
+    """Delete answers that no repeat may ask for any more, until asked to stop."""
+    while not stop.is_set():
+        try:
+            await pool.execute("DELETE FROM answer WHERE at < now() - $1::interval", older_than)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            _LOG.warning("answers cannot be cleaned up", exception=type(error).__name__)
+        await _either(stop, _CLEAN_EVERY)
+
+
+async def _either(stop: asyncio.Event, wait: timedelta) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), wait.total_seconds())
+    except TimeoutError:
+        return
