@@ -9,8 +9,6 @@ from fastapi import Request
 from libs.web.api_keys import KeyParts, read_api_key
 from libs.web.problems import Problem
 
-_UNAUTHENTICATED = Problem(401, "unauthenticated", "A valid application key is needed")
-
 
 @dataclass(frozen=True)
 class Caller:
@@ -47,5 +45,5 @@ async def authenticate(authorization: str | None, find: FindCaller) -> Caller:
     parts = read_api_key(text) if kind.lower() == "bearer" else None
     caller = await find(parts) if parts is not None else None
     if caller is None:
-        raise _UNAUTHENTICATED
+        raise Problem(401, "unauthenticated", "A valid application key is needed")
     return caller

@@ -1,7 +1,7 @@
 """Signed calls between services: each has its own Ed25519 key, and routes list who may call them.
 
-A token (JWT, RFC 7519; EdDSA, RFC 8037) names issuer, audience, method, path and the SHA-256 of the
-body, lives 60 seconds and is taken once.
+A token (JWT, RFC 7519; Ed25519, RFC 9864) names issuer, audience, method, path and the SHA-256 of
+the body, lives 60 seconds and is taken once.
 """
 
 import hashlib
@@ -23,8 +23,7 @@ from libs.web.problems import Problem
 
 LIFETIME = timedelta(seconds=60)
 _LEEWAY_SECONDS = 5
-_ALGORITHM = "EdDSA"
-_REFUSED = Problem(401, "unknown_service", "This route is for services only")
+_ALGORITHM = "Ed25519"
 
 # Stores a token id once until a time; False where it was there already.
 TakeOnce = Callable[[str, datetime], Awaitable[bool]]
@@ -68,13 +67,13 @@ class InternalCallers:
         body = hashlib.sha256(await request.body()).hexdigest()
         said = (claims.get("htm"), claims.get("htu"), claims.get("bh"))
         if said != (request.method, request.url.path, body):
-            raise _REFUSED
+            raise _refused()
         caller = str(claims["iss"])
         if caller not in self.allowed:
             raise Problem(403, "caller_not_listed", "This service may not call this route")
         until = datetime.fromtimestamp(_number(claims["exp"]), UTC)
         if not await self.take_once(str(claims["jti"]), until):
-            raise _REFUSED
+            raise _refused()
         return caller
 
     def _claims(self, authorization: str) -> dict[str, object]:
@@ -85,9 +84,9 @@ class InternalCallers:
             now = int(self.clock().timestamp())
             _registry(self.identity.name, now).validate(claims)
         except (JoseError, KeyError, ValueError, TypeError):
-            raise _REFUSED from None
+            raise _refused() from None
         if kind != "Bearer" or _number(claims["exp"]) - now > LIFETIME.seconds + _LEEWAY_SECONDS:
-            raise _REFUSED
+            raise _refused()
         return dict(claims)
 
 
@@ -126,5 +125,9 @@ def _decoded(part: str) -> bytes:
 
 def _number(value: object) -> int:
     if not isinstance(value, int):
-        raise _REFUSED
+        raise _refused()
     return value
+
+
+def _refused() -> Problem:
+    return Problem(401, "unknown_service", "This route is for services only")

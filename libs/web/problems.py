@@ -29,9 +29,12 @@ class ProblemBody(BaseModel):
     errors: list[str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
-    """Ends a request with a problem answer; `retry_after` is in seconds."""
+    """Ends a request with a problem answer; `retry_after` is in seconds.
+
+    Make a new one for each raise: an exception that is kept gathers tracebacks.
+    """
 
     status: int
     code: str

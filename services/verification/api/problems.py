@@ -5,21 +5,24 @@ from libs.web.callers import Caller
 from libs.web.problems import Problem
 from services.verification.domain.outcome import Refused
 
-AUTHORITY_DOWN = Problem(
-    503,
-    "authority_unavailable",
-    "Codes cannot be judged right now; nothing was accepted",
-    retry_after=1,
-)
-POLICY_UNKNOWN = Problem(
-    503,
-    "policy_unknown",
-    "The application's policy has not arrived yet",
-    retry_after=1,
-)
-KEY_REUSED = Problem(
-    422, "idempotency_key_reused", "The Idempotency-Key was used for another request"
-)
+
+def authority_down() -> Problem:
+    return Problem(
+        503,
+        "authority_unavailable",
+        "Codes cannot be judged right now; nothing was accepted",
+        retry_after=1,
+    )
+
+
+def policy_unknown() -> Problem:
+    title = "The application's policy has not arrived yet"
+    return Problem(503, "policy_unknown", title, retry_after=1)
+
+
+def key_reused() -> Problem:
+    title = "The Idempotency-Key was used for another request"
+    return Problem(422, "idempotency_key_reused", title)
 
 
 def not_verified(refused: Refused, caller: Caller) -> Problem:

@@ -9,10 +9,10 @@ from libs.postgres.pool import Pool, tenant_transaction
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.verification.api.problems import (
-    AUTHORITY_DOWN,
-    KEY_REUSED,
-    POLICY_UNKNOWN,
+    authority_down,
+    key_reused,
     not_verified,
+    policy_unknown,
 )
 from services.verification.api.schemas import (
     DecisionAnswer,
@@ -46,7 +46,7 @@ def public_routes(*, decide: Decide, verify: Verify, pool: Pool, find: FindCalle
                 subject=body.subject,
             )
         except PolicyUnknown:
-            raise POLICY_UNKNOWN from None
+            raise policy_unknown() from None
         return DecisionAnswer(
             decision=decision.kind,
             reason=decision.reason,
@@ -66,16 +66,16 @@ def public_routes(*, decide: Decide, verify: Verify, pool: Pool, find: FindCalle
             attempt = await _attempt(body, caller, pool, idempotency_key)
             outcome = await verify(attempt)
         except PolicyUnknown:
-            raise POLICY_UNKNOWN from None
+            raise policy_unknown() from None
         except AuthorityDown:
-            raise AUTHORITY_DOWN from None
+            raise authority_down() from None
         match outcome:
             case Accepted():
                 return _accepted(outcome)
             case Refused():
                 raise not_verified(outcome, caller)
             case KeyReused():
-                raise KEY_REUSED
+                raise key_reused()
             case _:
                 assert_never(outcome)
 
