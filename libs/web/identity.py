@@ -52,7 +52,8 @@ class Identity:
         return jwt.encode({"alg": _ALGORITHM}, claims, self.private_key, algorithms=[_ALGORITHM])
 
 
-@dataclass(frozen=True)
+# FastAPI keeps dependencies by their hash; keys have none, so each of these is only itself.
+@dataclass(frozen=True, eq=False)
 class InternalCallers:
     """A route dependency: lets in the listed services, each request once."""
 
@@ -83,7 +84,7 @@ class InternalCallers:
             claims = jwt.decode(token, key, algorithms=[_ALGORITHM]).claims
             now = int(self.clock().timestamp())
             _registry(self.identity.name, now).validate(claims)
-        except (JoseError, KeyError, ValueError, TypeError):
+        except (JoseError, LookupError, ValueError, TypeError):
             raise _refused() from None
         if kind != "Bearer" or _number(claims["exp"]) - now > LIFETIME.seconds + _LEEWAY_SECONDS:
             raise _refused()

@@ -1,0 +1,1 @@
+"""Knows tenants, applications with their keys, subjects and policies, and publishes them."""

@@ -1,0 +1,135 @@
+"""What happened, in the published language: facts for everybody, states for copies; pure."""
+
+from datetime import datetime
+from uuid import UUID
+
+from contracts.envelope import Data, EventType, about_application, about_person
+from contracts.policy import (
+    APPLICATION_CHANGED,
+    APPLICATION_STATE,
+    POLICY_CHANGED,
+    POLICY_STATE,
+    SUBJECT_CHANGED,
+    SUBJECT_STATE,
+    TENANT_CHANGED,
+    ApplicationChanged,
+    ApplicationKey,
+    ApplicationState,
+    Change,
+    PolicyChanged,
+    PolicyState,
+    SubjectChanged,
+    SubjectState,
+    TenantChanged,
+)
+from contracts.topics import Topic
+from contracts.vocabulary import Factor, Scope
+from libs.messaging.cloud_event import CloudEvent
+from services.policy.domain.application import Application, Key
+from services.policy.domain.policy import Policy
+from services.policy.domain.subject import Unnamed
+
+Announcement = tuple[Topic, CloudEvent]
+
+
+def tenant_created(tenant: UUID, *, now: datetime) -> Announcement:
+    """A tenant came."""
+    data = TenantChanged(change=Change.CREATED)
+    return _of_application(TENANT_CHANGED, data, tenant=tenant, about=tenant, now=now)
+
+
+def application_changed(
+    tenant: UUID, application: Application, *, change: Change, key_id: UUID | None, now: datetime
+) -> tuple[Announcement, ...]:
+    """An application is now like this, for this reason."""
+    about = application.application_id
+    fact = ApplicationChanged(application_id=about, change=change, key_id=key_id)
+    state = application_state(application)
+    return (
+        _of_application(APPLICATION_CHANGED, fact, tenant=tenant, about=about, now=now),
+        _of_application(APPLICATION_STATE, state, tenant=tenant, about=about, now=now),
+    )
+
+
+def policy_changed(
+    tenant: UUID, policy: Policy, *, changed_by: UUID, now: datetime
+) -> tuple[Announcement, ...]:
+    """An application now asks this, because the holder of this key said so."""
+    about = policy.application_id
+    state = policy_state(policy)
+    fact = PolicyChanged(
+        application_id=about,
+        version=state.version,
+        requirement=state.requirement,
+        factors=state.factors,
+        changed_by=changed_by,
+    )
+    return (
+        _of_application(POLICY_CHANGED, fact, tenant=tenant, about=about, now=now),
+        _of_application(POLICY_STATE, state, tenant=tenant, about=about, now=now),
+    )
+
+
+def subject_changed(
+    tenant: UUID, subject: Unnamed, *, change: Change, now: datetime
+) -> tuple[Announcement, ...]:
+    """A subject is now like this, for this reason; what names the person is left out."""
+    about, attributes = subject.subject_ref, subject.attributes
+    fact = SubjectChanged(change=change, version=subject.version)
+    state = SubjectState(
+        subject_ref=about,
+        version=subject.version,
+        deleted=change is Change.DELETED,
+        user_type=attributes.user_type,
+        groups=attributes.groups,
+        language=attributes.language,
+    )
+    return (
+        _of_person(SUBJECT_CHANGED, fact, tenant=tenant, about=about, now=now),
+        _of_person(SUBJECT_STATE, state, tenant=tenant, about=about, now=now),
+    )
+
+
+def application_state(application: Application) -> ApplicationState:
+    """Return an application as others may know it."""
+    return ApplicationState(
+        application_id=application.application_id,
+        version=application.version,
+        deleted=False,
+        name=application.name,
+        keys=tuple(_published_key(key) for key in application.keys),
+    )
+
+
+def policy_state(policy: Policy) -> PolicyState:
+    """Return a policy as others may know it."""
+    return PolicyState(
+        application_id=policy.application_id,
+        version=policy.version,
+        deleted=False,
+        requirement=policy.terms.requirement,
+        factors=tuple(factor for factor in Factor if factor in policy.terms.factors),
+    )
+
+
+def _published_key(key: Key) -> ApplicationKey:
+    return ApplicationKey(
+        key_id=key.key_id,
+        digest=key.digest,
+        scopes=tuple(scope for scope in Scope if scope in key.scopes),
+        mode=key.mode,
+        revoked=key.revoked,
+    )
+
+
+def _of_application(
+    kind: EventType[Data], data: Data, *, tenant: UUID, about: UUID, now: datetime
+) -> Announcement:
+    event = about_application(kind, data, tenant=tenant, application_id=about, now=now)
+    return kind.topic, event
+
+
+def _of_person(
+    kind: EventType[Data], data: Data, *, tenant: UUID, about: UUID, now: datetime
+) -> Announcement:
+    return kind.topic, about_person(kind, data, tenant=tenant, subject_ref=about, now=now)

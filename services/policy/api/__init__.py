@@ -1,0 +1,1 @@
+"""The public and the internal routes: parse, call a use case, render."""

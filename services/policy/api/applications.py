@@ -1,0 +1,81 @@
+"""Applications and their keys."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+
+from contracts.vocabulary import Scope
+from libs.web.callers import Caller, FindCaller, caller_with
+from libs.web.problems import documented
+from services.policy.api.answers import (
+    application_created,
+    application_shown,
+    key_issued,
+    never_stored,
+)
+from services.policy.api.problems import accepted
+from services.policy.api.schemas import (
+    ApplicationBody,
+    ApplicationCreated,
+    ApplicationList,
+    ApplicationShown,
+    KeyBody,
+    KeyIssued,
+    Revocation,
+    RevocationStatus,
+)
+from services.policy.domain.policy import Terms
+from services.policy.use_cases.applications import Applications
+
+
+def application_routes(applications: Applications, find: FindCaller) -> APIRouter:
+    """Make the routes of applications."""
+    manager = Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+    router = APIRouter(
+        prefix="/v1/applications",
+        tags=["applications"],
+        dependencies=[Depends(never_stored)],
+        responses={**documented(401, 403, 404, 422)},
+    )
+
+    @router.post("", status_code=201)
+    async def create_application(caller: manager, body: ApplicationBody) -> ApplicationCreated:
+        terms = Terms(body.policy.requirement, factors=body.policy.factors)
+        made = await applications.create(
+            caller, body.name, mode=body.mode, scopes=body.scopes, terms=terms
+        )
+        return application_created(accepted(made))
+
+    @router.get("")
+    async def list_applications(caller: manager) -> ApplicationList:
+        found = await applications.load_all(caller.tenant_id)
+        return ApplicationList(applications=[application_shown(*one) for one in found])
+
+    @router.get("/{application_id}")
+    async def get_application(caller: manager, application_id: UUID) -> ApplicationShown:
+        found = await applications.load(caller.tenant_id, application_id)
+        return application_shown(*accepted(found))
+
+    @router.post("/{application_id}/keys", status_code=201, responses={**documented(409)})
+    async def issue_key(caller: manager, application_id: UUID, body: KeyBody) -> KeyIssued:
+        issued = await applications.add_key(
+            caller.tenant_id, application_id, mode=body.mode, scopes=body.scopes
+        )
+        return key_issued(accepted(issued), application_id)
+
+    @router.delete(
+        "/{application_id}/keys/{key_id}",
+        responses={202: {"model": Revocation}, **documented(409)},
+    )
+    async def revoke_key(
+        caller: manager, application_id: UUID, key_id: UUID, response: Response
+    ) -> Revocation:
+        outcome = await applications.revoke_key(caller.tenant_id, application_id, key_id)
+        effective = accepted(outcome)
+        response.status_code = 200 if effective else 202
+        return Revocation(
+            status=RevocationStatus.EFFECTIVE if effective else RevocationStatus.PENDING
+        )
+
+    return router

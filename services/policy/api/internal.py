@@ -1,0 +1,78 @@
+"""What other services may ask; everything that names a person goes in a letter."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import APIRouter, Depends, Request
+
+from contracts.internal import (
+    CLAIM_CONTACT,
+    NAME_SUBJECTS,
+    RESOLVE_SUBJECT,
+    ClaimContact,
+    ClaimedContact,
+    InternalRoute,
+    NamedSubjects,
+    NameSubjects,
+    ResolvedSubject,
+    ResolveSubject,
+    letter_place,
+)
+from libs.sealing.letter import write_letter
+from libs.web.identity import InternalCallers
+from services.policy.api.problems import accepted, not_a_public_key, too_many_subjects
+from services.policy.use_cases.subjects import Subjects
+
+_MOST_SUBJECTS = 500
+
+
+def internal_routes(subjects: Subjects, *, callers: Callable[..., InternalCallers]) -> APIRouter:
+    """Make policy's internal routes, each for the callers that its contract lists."""
+    router = APIRouter(tags=["internal"])
+
+    def only(route: InternalRoute) -> Callable[[Request], Awaitable[str]]:
+        check = callers(*route.callers)
+
+        # A function, because FastAPI hashes its dependencies and an identity cannot be hashed.
+        async def listed(request: Request) -> str:
+            return await check(request)
+
+        return listed
+
+    @router.post(RESOLVE_SUBJECT.path, dependencies=[Depends(only(RESOLVE_SUBJECT))])
+    async def resolve_subject(body: ResolveSubject) -> ResolvedSubject:
+        subject = accepted(await subjects.find(body.tenant, body.subject))
+        place = letter_place(RESOLVE_SUBJECT, body.tenant, body.subject)
+        content: dict[str, object] = {"label": subject.personal.label}
+        return ResolvedSubject(
+            subject_ref=subject.subject_ref,
+            language=subject.attributes.language,
+            letter=_letter(body.public_key, content, place=place),
+        )
+
+    @router.post(NAME_SUBJECTS.path, dependencies=[Depends(only(NAME_SUBJECTS))])
+    async def name_subjects(body: NameSubjects) -> NamedSubjects:
+        if len(body.subject_refs) > _MOST_SUBJECTS:
+            raise too_many_subjects()
+        found = await subjects.load_many(body.tenant, body.subject_refs)
+        names = {str(one.subject_ref): one.personal.subject for one in found}
+        place = letter_place(NAME_SUBJECTS, body.tenant)
+        return NamedSubjects(letter=_letter(body.public_key, {"names": names}, place=place))
+
+    @router.post(CLAIM_CONTACT.path, dependencies=[Depends(only(CLAIM_CONTACT))])
+    async def claim_contact(body: ClaimContact) -> ClaimedContact:
+        subject = accepted(await subjects.load(body.tenant, body.subject_ref))
+        content: dict[str, object] = {
+            "email": subject.personal.email,
+            "language": subject.attributes.language.value,
+        }
+        place = letter_place(CLAIM_CONTACT, body.tenant, body.subject_ref, body.attempt_id)
+        return ClaimedContact(letter=_letter(body.public_key, content, place=place))
+
+    return router
+
+
+def _letter(public_key: str, content: dict[str, object], *, place: Sequence[str]) -> str:
+    try:
+        return write_letter(public_key, content, place=place)
+    except ValueError:
+        raise not_a_public_key() from None

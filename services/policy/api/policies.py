@@ -1,0 +1,37 @@
+"""What applications ask."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from contracts.vocabulary import Scope
+from libs.web.callers import Caller, FindCaller, caller_with
+from libs.web.problems import documented
+from services.policy.api.answers import never_stored, policy_shown
+from services.policy.api.problems import accepted
+from services.policy.api.schemas import PolicyShown, TermsBody
+from services.policy.domain.policy import Terms
+from services.policy.use_cases.policies import Policies
+
+
+def policy_routes(policies: Policies, find: FindCaller) -> APIRouter:
+    """Make the routes of policies."""
+    manager = Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+    router = APIRouter(
+        prefix="/v1/policies",
+        tags=["policies"],
+        dependencies=[Depends(never_stored)],
+        responses={**documented(401, 403, 404, 422)},
+    )
+
+    @router.get("/{application_id}")
+    async def get_policy(caller: manager, application_id: UUID) -> PolicyShown:
+        return policy_shown(accepted(await policies.load(caller.tenant_id, application_id)))
+
+    @router.put("/{application_id}")
+    async def put_policy(caller: manager, application_id: UUID, body: TermsBody) -> PolicyShown:
+        terms = Terms(body.requirement, factors=body.factors)
+        return policy_shown(accepted(await policies.put(caller, application_id, terms)))
+
+    return router

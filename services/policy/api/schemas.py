@@ -1,0 +1,180 @@
+"""Request and response bodies of the public routes."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope
+from services.policy.domain.policy import STANDARD_TERMS
+from services.policy.domain.text import has_one_form
+
+
+def _one_form(text: str) -> str:
+    if not has_one_form(text):
+        raise ValueError("white space outside, unseen characters or text that is not NFC")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        # Its own message quotes the address.
+        raise ValueError("not an e-mail address") from None
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
+SubjectId = Annotated[str, Field(min_length=1, max_length=320), AfterValidator(_one_form)]
+Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_address)]
+Scopes = Annotated[frozenset[Scope], Field(min_length=1)]
+Groups = Annotated[frozenset[Name], Field(max_length=100)]
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class TenantBody(BaseModel):
+    model_config = _STRICT
+    name: Name
+
+
+class TenantCreated(BaseModel):
+    """The key manages everything of the tenant and is shown this once."""
+
+    tenant_id: UUID
+    name: str
+    application_id: UUID
+    key: str
+
+
+class TermsBody(BaseModel):
+    model_config = _STRICT
+    requirement: Requirement
+    factors: frozenset[Factor]
+
+
+class PolicyShown(BaseModel):
+    application_id: UUID
+    version: int
+    requirement: Requirement
+    factors: list[Factor]
+
+
+class ApplicationBody(BaseModel):
+    model_config = _STRICT
+    name: Name
+    mode: KeyMode = KeyMode.TEST
+    scopes: Scopes = frozenset({Scope.ENROLL, Scope.VERIFY})
+    policy: TermsBody = TermsBody(
+        requirement=STANDARD_TERMS.requirement, factors=STANDARD_TERMS.factors
+    )
+
+
+class KeyBody(BaseModel):
+    model_config = _STRICT
+    scopes: Scopes = frozenset({Scope.ENROLL, Scope.VERIFY})
+    mode: KeyMode = KeyMode.TEST
+
+
+class KeyShown(BaseModel):
+    key_id: UUID
+    scopes: list[Scope]
+    mode: KeyMode
+    revoked: bool
+
+
+class KeyIssued(BaseModel):
+    """The key is shown this once."""
+
+    application_id: UUID
+    key_id: UUID
+    key: str
+    scopes: list[Scope]
+    mode: KeyMode
+
+
+class ApplicationCreated(KeyIssued):
+    """The key is shown this once."""
+
+    name: str
+    policy: PolicyShown
+
+
+class ApplicationShown(BaseModel):
+    application_id: UUID
+    name: str
+    created: datetime
+    keys: list[KeyShown]
+    policy: PolicyShown
+
+
+class ApplicationList(BaseModel):
+    applications: list[ApplicationShown]
+
+
+class RevocationStatus(StrEnum):
+    """Whether verification refuses the key already, or will when the event comes."""
+
+    EFFECTIVE = "effective"
+    PENDING = "pending"
+
+
+class Revocation(BaseModel):
+    status: RevocationStatus
+
+
+class SubjectBody(BaseModel):
+    """`label` is what an authenticator app shows; without one it is the subject's id."""
+
+    model_config = _STRICT
+    subject: SubjectId
+    email: Email | None = None
+    label: SubjectId | None = None
+    user_type: Name | None = None
+    groups: Groups = frozenset()
+    language: Language = Language.ENGLISH
+
+
+class SubjectPatch(BaseModel):
+    """What is left out stays as it is; null takes `email` and `user_type` away."""
+
+    model_config = _STRICT
+    email: Email | None = None
+    label: SubjectId | None = None
+    user_type: Name | None = None
+    groups: Groups | None = None
+    language: Language | None = None
+
+    @model_validator(mode="after")
+    def _has_what_cannot_be_missing(self) -> Self:
+        for name in ("label", "groups", "language"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null")
+        return self
+
+
+class SubjectSearch(BaseModel):
+    model_config = _STRICT
+    subject: SubjectId
+
+
+class SubjectShown(BaseModel):
+    subject_ref: UUID
+    subject: str
+    email: str | None
+    label: str
+    user_type: str | None
+    groups: list[str]
+    language: Language
+    version: int
+    created: datetime
+
+
+class SubjectPage(BaseModel):
+    """`next_cursor` is what to ask for the page after this one; null at the end."""
+
+    subjects: list[SubjectShown]
+    next_cursor: UUID | None

@@ -1,0 +1,99 @@
+"""Subjects; the application's own id of one stands in bodies only, never in an address."""
+
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from contracts.vocabulary import Scope
+from libs.web.callers import Caller, FindCaller, caller_with
+from libs.web.problems import documented
+from services.policy.api.answers import never_stored, subject_shown
+from services.policy.api.problems import accepted, problem_of
+from services.policy.api.schemas import (
+    SubjectBody,
+    SubjectPage,
+    SubjectPatch,
+    SubjectSearch,
+    SubjectShown,
+)
+from services.policy.domain.subject import Attributes, Keep, Personal, SubjectChange, in_order
+from services.policy.use_cases.subjects import Subjects
+
+Value = TypeVar("Value")
+_BEFORE_ALL = UUID(int=0)
+
+
+def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
+    """Make the routes of subjects."""
+    manager = Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+    router = APIRouter(
+        prefix="/v1/subjects",
+        tags=["subjects"],
+        dependencies=[Depends(never_stored)],
+        responses={**documented(401, 403, 404, 422)},
+    )
+
+    @router.post("", status_code=201, responses={**documented(409)})
+    async def create_subject(caller: manager, body: SubjectBody) -> SubjectShown:
+        made = await subjects.create(caller.tenant_id, _personal(body), _attributes(body))
+        return subject_shown(accepted(made))
+
+    @router.post("/search")
+    async def search_subject(caller: manager, body: SubjectSearch) -> SubjectShown:
+        return subject_shown(accepted(await subjects.find(caller.tenant_id, body.subject)))
+
+    @router.get("")
+    async def list_subjects(
+        caller: manager,
+        cursor: UUID = _BEFORE_ALL,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> SubjectPage:
+        # One more than asked for tells whether there is a next page.
+        found = await subjects.page(caller.tenant_id, after=cursor, limit=limit + 1)
+        page = [subject_shown(one) for one in found[:limit]]
+        more = len(found) > limit
+        return SubjectPage(subjects=page, next_cursor=page[-1].subject_ref if more else None)
+
+    @router.get("/{subject_ref}")
+    async def get_subject(caller: manager, subject_ref: UUID) -> SubjectShown:
+        return subject_shown(accepted(await subjects.load(caller.tenant_id, subject_ref)))
+
+    @router.patch("/{subject_ref}", responses={**documented(409)})
+    async def change_subject(
+        caller: manager, subject_ref: UUID, body: SubjectPatch
+    ) -> SubjectShown:
+        changed = await subjects.change(caller.tenant_id, subject_ref, _change(body))
+        return subject_shown(accepted(changed))
+
+    @router.delete("/{subject_ref}", status_code=204)
+    async def delete_subject(caller: manager, subject_ref: UUID) -> None:
+        refusal = await subjects.delete(caller.tenant_id, subject_ref)
+        if refusal is not None:
+            raise problem_of(refusal)
+
+    return router
+
+
+def _personal(body: SubjectBody) -> Personal:
+    return Personal(body.subject, email=body.email, label=body.label or body.subject)
+
+
+def _attributes(body: SubjectBody) -> Attributes:
+    return Attributes(body.user_type, groups=in_order(body.groups), language=body.language)
+
+
+def _change(body: SubjectPatch) -> SubjectChange:
+    def given(name: str, value: Value) -> Value | Keep:
+        return value if name in body.model_fields_set else Keep.KEEP
+
+    def required(value: Value | None) -> Value | Keep:
+        return Keep.KEEP if value is None else value
+
+    return SubjectChange(
+        email=given("email", body.email),
+        label=required(body.label),
+        user_type=given("user_type", body.user_type),
+        groups=required(body.groups),
+        language=required(body.language),
+    )

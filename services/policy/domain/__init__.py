@@ -1,0 +1,1 @@
+"""The rules of policy: values in, values out."""

@@ -1,0 +1,23 @@
+"""The ways in which policy says no."""
+
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+
+class Refusal(Enum):
+    """What was asked cannot be done, and why."""
+
+    UNKNOWN = "unknown"
+    TOO_MANY_KEYS = "too many keys"
+    LAST_MANAGE_KEY = "last manage key"
+    NO_FACTOR = "no factor"
+    FACTOR_NOT_AVAILABLE = "factor not available"
+    LABEL_TAKEN = "label taken"
+
+
+@dataclass(frozen=True)
+class SubjectExists:
+    """The application's id of a subject is known already, under this `subject_ref`."""
+
+    subject_ref: UUID

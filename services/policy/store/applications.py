@@ -1,0 +1,141 @@
+"""Applications and their keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from contracts.vocabulary import KeyMode, Scope
+from libs.postgres.pool import Connection
+from services.policy.domain.application import Application, Key
+
+_ADD_KEY = """
+INSERT INTO application_key
+    (tenant_id, key_id, application_id, digest, scopes, mode, revoked, created)
+VALUES ($1, $2, $3, $4, $5, $6, false, $7)
+"""
+_MANAGE_KEYS = """
+SELECT key_id FROM application_key
+WHERE tenant_id = $1 AND NOT revoked AND 'manage' = ANY (scopes)
+"""
+
+
+async def add_application(tx: Connection, tenant: UUID, application: Application) -> None:
+    await tx.execute(
+        "INSERT INTO application (tenant_id, application_id, name, version, created)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        tenant,
+        application.application_id,
+        application.name,
+        application.version,
+        application.created,
+    )
+    for key in application.keys:
+        await _add_key(tx, tenant, application.application_id, key=key, now=application.created)
+
+
+async def save_with_key(
+    tx: Connection, tenant: UUID, application: Application, *, key: Key, now: datetime
+) -> None:
+    """Save the version of a locked application that got this key."""
+    await _save_version(tx, tenant, application)
+    await _add_key(tx, tenant, application.application_id, key=key, now=now)
+
+
+async def save_without_key(
+    tx: Connection, tenant: UUID, application: Application, *, key_id: UUID, now: datetime
+) -> None:
+    """Save the version of a locked application that lost this key."""
+    await _save_version(tx, tenant, application)
+    await tx.execute(
+        "UPDATE application_key SET revoked = true, revoked_at = $3"
+        " WHERE tenant_id = $1 AND key_id = $2",
+        tenant,
+        key_id,
+        now,
+    )
+
+
+async def lock_application(
+    tx: Connection, tenant: UUID, application_id: UUID
+) -> Application | None:
+    """Load an application and keep everybody else from changing it or its policy."""
+    query = (
+        "SELECT application_id FROM application"
+        " WHERE tenant_id = $1 AND application_id = $2 FOR UPDATE"
+    )
+    if await tx.fetchval(query, tenant, application_id) is None:
+        return None
+    # Read anew: what the lock waited for has been committed since the first statement began.
+    return await load_application(tx, tenant, application_id)
+
+
+async def load_application(
+    tx: Connection, tenant: UUID, application_id: UUID
+) -> Application | None:
+    row = await tx.fetchrow(
+        "SELECT * FROM application WHERE tenant_id = $1 AND application_id = $2",
+        tenant,
+        application_id,
+    )
+    keys = await tx.fetch(
+        "SELECT * FROM application_key WHERE tenant_id = $1 AND application_id = $2"
+        " ORDER BY key_id",
+        tenant,
+        application_id,
+    )
+    return _application(row, keys) if row is not None else None
+
+
+async def load_applications(tx: Connection, tenant: UUID) -> list[Application]:
+    rows = await tx.fetch(
+        "SELECT * FROM application WHERE tenant_id = $1 ORDER BY application_id", tenant
+    )
+    keys = await tx.fetch(
+        "SELECT * FROM application_key WHERE tenant_id = $1 ORDER BY key_id", tenant
+    )
+    owned: dict[UUID, list[asyncpg.Record]] = {row["application_id"]: [] for row in rows}
+    for key in keys:
+        owned.get(key["application_id"], []).append(key)
+    return [_application(row, owned[row["application_id"]]) for row in rows]
+
+
+async def manage_keys_in_force(tx: Connection, tenant: UUID) -> frozenset[UUID]:
+    return frozenset(row["key_id"] for row in await tx.fetch(_MANAGE_KEYS, tenant))
+
+
+async def _save_version(tx: Connection, tenant: UUID, application: Application) -> None:
+    await tx.execute(
+        "UPDATE application SET version = $3 WHERE tenant_id = $1 AND application_id = $2",
+        tenant,
+        application.application_id,
+        application.version,
+    )
+
+
+async def _add_key(
+    tx: Connection, tenant: UUID, application_id: UUID, *, key: Key, now: datetime
+) -> None:
+    scopes, mode = sorted(scope.value for scope in key.scopes), key.mode.value
+    await tx.execute(_ADD_KEY, tenant, key.key_id, application_id, key.digest, scopes, mode, now)
+
+
+def _application(row: asyncpg.Record, keys: Sequence[asyncpg.Record]) -> Application:
+    return Application(
+        application_id=row["application_id"],
+        name=row["name"],
+        version=row["version"],
+        created=row["created"],
+        keys=tuple(_key(key) for key in keys),
+    )
+
+
+def _key(row: asyncpg.Record) -> Key:
+    return Key(
+        key_id=row["key_id"],
+        digest=row["digest"],
+        scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+        mode=KeyMode(row["mode"]),
+        revoked=row["revoked"],
+    )

@@ -1,0 +1,57 @@
+"""Policies, every version of them."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from contracts.vocabulary import Factor, Requirement
+from libs.postgres.pool import Connection
+from services.policy.domain.policy import Policy, Terms
+
+_ADD = """
+INSERT INTO policy_version
+    (tenant_id, application_id, version, requirement, factors, changed_by, created)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+_NEWEST = """
+SELECT DISTINCT ON (application_id) application_id, version, requirement, factors
+FROM policy_version WHERE tenant_id = $1 ORDER BY application_id, version DESC
+"""
+
+
+async def add_policy(
+    tx: Connection, tenant: UUID, policy: Policy, *, changed_by: UUID, now: datetime
+) -> None:
+    """Keep a new version; the application is locked, or new."""
+    await tx.execute(
+        _ADD,
+        tenant,
+        policy.application_id,
+        policy.version,
+        policy.terms.requirement.value,
+        sorted(factor.value for factor in policy.terms.factors),
+        changed_by,
+        now,
+    )
+
+
+async def load_policy(tx: Connection, tenant: UUID, application_id: UUID) -> Policy | None:
+    row = await tx.fetchrow(
+        "SELECT application_id, version, requirement, factors FROM policy_version"
+        " WHERE tenant_id = $1 AND application_id = $2 ORDER BY version DESC LIMIT 1",
+        tenant,
+        application_id,
+    )
+    return _policy(row) if row is not None else None
+
+
+async def load_policies(tx: Connection, tenant: UUID) -> dict[UUID, Policy]:
+    """Return the newest version of each application's policy."""
+    return {row["application_id"]: _policy(row) for row in await tx.fetch(_NEWEST, tenant)}
+
+
+def _policy(row: asyncpg.Record) -> Policy:
+    factors = frozenset(Factor(factor) for factor in row["factors"])
+    terms = Terms(requirement=Requirement(row["requirement"]), factors=factors)
+    return Policy(row["application_id"], version=row["version"], terms=terms)

@@ -1,0 +1,153 @@
+"""Subjects: sealed, found by digests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from contracts.vocabulary import Language
+from libs.postgres.pool import Connection
+from services.policy.domain.subject import Attributes, Unnamed
+
+_COLUMNS = "subject_ref, version, created, sealed, user_type, groups, language"
+_ADD = """
+INSERT INTO subject (tenant_id, subject_ref, version, created, sealed, subject_digest, label_digest,
+                     user_type, groups, language)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING true
+"""
+_SAVE = """
+UPDATE subject SET version = $3, sealed = $4, label_digest = $5,
+                   user_type = $6, groups = $7, language = $8
+WHERE tenant_id = $1 AND subject_ref = $2
+"""
+_ERASE = """
+UPDATE subject SET version = $3, deleted = true, sealed = NULL, subject_digest = NULL,
+                   label_digest = NULL, user_type = $4, groups = $5, language = $6
+WHERE tenant_id = $1 AND subject_ref = $2
+"""
+
+
+@dataclass(frozen=True)
+class StoredSubject(Unnamed):
+    """A subject as it lies in the table, what names the person sealed."""
+
+    sealed: bytes
+
+
+@dataclass(frozen=True)
+class Digests:
+    """By what a subject and its label are found; each is unique in a tenant."""
+
+    subject: bytes
+    label: bytes
+
+
+async def add_subject(
+    tx: Connection, tenant: UUID, stored: StoredSubject, *, digests: Digests
+) -> bool:
+    """Add a subject; False where the subject or the label is there, also from a race just lost."""
+    added = await tx.fetchval(
+        _ADD,
+        tenant,
+        stored.subject_ref,
+        stored.version,
+        stored.created,
+        stored.sealed,
+        digests.subject,
+        digests.label,
+        *_attribute_values(stored.attributes),
+    )
+    return bool(added)
+
+
+async def save_subject(
+    tx: Connection, tenant: UUID, stored: StoredSubject, *, digests: Digests
+) -> bool:
+    """Save a locked subject; False where another one has the label."""
+    try:
+        async with tx.transaction():
+            await tx.execute(
+                _SAVE,
+                tenant,
+                stored.subject_ref,
+                stored.version,
+                stored.sealed,
+                digests.label,
+                *_attribute_values(stored.attributes),
+            )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
+async def erase_subject(tx: Connection, tenant: UUID, erased: Unnamed) -> None:
+    """Leave of a locked subject nothing that names it."""
+    values = _attribute_values(erased.attributes)
+    await tx.execute(_ERASE, tenant, erased.subject_ref, erased.version, *values)
+
+
+async def find_subject(tx: Connection, tenant: UUID, subject_digest: bytes) -> StoredSubject | None:
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608 - constants
+        " WHERE tenant_id = $1 AND subject_digest = $2",
+        tenant,
+        subject_digest,
+    )
+    return _stored(row) if row is not None else None
+
+
+async def lock_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> StoredSubject | None:
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608
+        " WHERE tenant_id = $1 AND subject_ref = $2 AND NOT deleted FOR UPDATE",
+        tenant,
+        subject_ref,
+    )
+    return _stored(row) if row is not None else None
+
+
+async def load_subjects(
+    tx: Connection, tenant: UUID, subject_refs: Sequence[UUID]
+) -> list[StoredSubject]:
+    """Return those of the subjects that there are."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608
+        " WHERE tenant_id = $1 AND subject_ref = ANY ($2) AND NOT deleted",
+        tenant,
+        subject_refs,
+    )
+    return [_stored(row) for row in rows]
+
+
+async def list_subjects(
+    tx: Connection, tenant: UUID, *, after: UUID, limit: int
+) -> list[StoredSubject]:
+    """Return the subjects that come after this one, in the order in which they were made."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608
+        " WHERE tenant_id = $1 AND subject_ref > $2 AND NOT deleted"
+        " ORDER BY subject_ref LIMIT $3",
+        tenant,
+        after,
+        limit,
+    )
+    return [_stored(row) for row in rows]
+
+
+def _attribute_values(attributes: Attributes) -> tuple[str | None, list[str], str]:
+    return attributes.user_type, list(attributes.groups), attributes.language.value
+
+
+def _stored(row: asyncpg.Record) -> StoredSubject:
+    return StoredSubject(
+        subject_ref=row["subject_ref"],
+        version=row["version"],
+        created=row["created"],
+        sealed=row["sealed"],
+        attributes=Attributes(
+            user_type=row["user_type"],
+            groups=tuple(row["groups"]),
+            language=Language(row["language"]),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What can be done: load under a lock, decide, save and announce in one transaction."""

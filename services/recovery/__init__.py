@@ -1,0 +1,1 @@
+"""Gets people back in who lost their authenticator, and sees the reset through to its end."""

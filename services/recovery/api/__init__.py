@@ -1,0 +1,1 @@
+"""The HTTP doors of recovery: parse, call a use case, render."""

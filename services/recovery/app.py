@@ -1,0 +1,94 @@
+"""The composition root of recovery: the only place that builds things."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from contracts.callers import find_caller
+from contracts.vocabulary import Service
+from libs.postgres.migrate import migrate
+from libs.service.apps import internal_app, public_app
+from libs.service.main import Roles
+from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.plumbing import Plumbing, open_plumbing
+from libs.service.settings import refuse_unknown_variables
+from libs.web.health import health_routes
+from libs.web.server import http_part
+from services.recovery.api.public import key_routes, recovery_routes
+from services.recovery.consumer import TOPICS, Events
+from services.recovery.gateways import Owners, Tickets
+from services.recovery.settings import Settings
+from services.recovery.use_cases.follow import FollowReset
+from services.recovery.use_cases.recover import Recover
+from services.recovery.use_cases.recovery_keys import RecoveryKeys
+
+SERVICE = Service.RECOVERY.value
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The two apps, and what reacts to events."""
+
+    public: FastAPI
+    internal: FastAPI
+    events: Events
+
+
+def bring_schema_up_to_date() -> None:
+    """Apply the migrations that are missing."""
+    settings = _settings()
+    migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[Roles]:
+    """Open everything that a process of recovery needs; yield what runs in each role."""
+    settings = _settings()
+    async with open_plumbing(SERVICE, settings) as plumbing:
+        health = MessagingHealth()
+        parts = assemble(plumbing, settings, health=health)
+        internal = http_part(
+            parts.internal, host=settings.internal_host, port=settings.internal_port
+        )
+        public = http_part(parts.public, host=settings.host, port=settings.port)
+        consumer = consumer_part(
+            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+        )
+        yield {
+            "every": [internal],
+            "api": [public],
+            "consumer": [consumer],
+            "relay": [relay_part(plumbing, settings, health)],
+        }
+
+
+def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Assembled:
+    """Put the use cases behind their doors."""
+    pool, clock = plumbing.app_pool, plumbing.clock
+    owners = Owners(
+        policy=plumbing.client(Service.POLICY, settings.policy_url),
+        enrollment=plumbing.client(Service.ENROLLMENT, settings.enrollment_url),
+    )
+    tickets = Tickets(plumbing.identity.public_keys[Service.ENROLLMENT])
+    find = find_caller(pool)
+    public = public_app(
+        SERVICE,
+        title="Watchword: recovery",
+        routers=[
+            key_routes(RecoveryKeys(pool, clock), tickets=tickets, clock=clock, find=find),
+            recovery_routes(Recover(pool, owners, clock), pool=pool, find=find),
+        ],
+    )
+    internal = internal_app(
+        SERVICE, routers=[health_routes(database_check(plumbing), health.readings)]
+    )
+    return Assembled(public, internal, Events(FollowReset(clock)))
+
+
+def _settings() -> Settings:
+    refuse_unknown_variables(Settings)
+    return Settings()

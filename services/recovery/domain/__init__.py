@@ -1,0 +1,1 @@
+"""Rules of recovery: values in, values out; no clock, no database."""

@@ -1,0 +1,101 @@
+"""Recovery keys and the tries made on them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.postgres.pool import Connection
+from services.recovery.domain.recovery_key import RecoveryKey
+from services.recovery.domain.tries import Tries
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """A recovery key as it is stored."""
+
+    key_id: UUID
+    subject_ref: UUID
+    generation: int
+    digest: bytes
+    status: str
+
+
+async def issue(
+    tx: Connection, *, tenant: UUID, key_id: UUID, subject: UUID, ticket_id: str, key: RecoveryKey
+) -> StoredKey | None:
+    """Store a ticket's key, in place of an earlier one that was never acknowledged.
+
+    Returns None where the ticket's key was acknowledged, and so is never made again.
+    """
+    row = await tx.fetchrow(
+        "INSERT INTO recovery_key AS k"
+        " (tenant_id, id, subject_ref, ticket_id, selector, digest, status)"
+        " VALUES ($1, $2, $3, $4, $5, $6, 'issued')"
+        " ON CONFLICT (tenant_id, ticket_id) DO UPDATE SET generation = k.generation + 1,"
+        " selector = excluded.selector, digest = excluded.digest WHERE k.status = 'issued'"
+        " RETURNING id AS key_id, subject_ref, generation, digest, status",
+        tenant,
+        key_id,
+        subject,
+        ticket_id,
+        key.selector,
+        key.digest,
+    )
+    return StoredKey(**dict(row)) if row is not None else None
+
+
+async def lock_by_id(tx: Connection, key_id: UUID) -> StoredKey | None:
+    """Return a key, locked."""
+    return await _locked(tx, "id = $1", key_id)
+
+
+async def lock_by_selector(tx: Connection, selector: str) -> StoredKey | None:
+    """Return the one key that a typed key can be, locked."""
+    return await _locked(tx, "selector = $1", selector)
+
+
+async def acknowledge(tx: Connection, key: StoredKey) -> None:
+    """Make a key the subject's only one."""
+    await tx.execute(
+        "UPDATE recovery_key SET status = CASE WHEN id = $2 THEN 'acknowledged' ELSE 'replaced' END"
+        " WHERE subject_ref = $1 AND status IN ('issued', 'acknowledged')",
+        key.subject_ref,
+        key.key_id,
+    )
+
+
+async def spend(tx: Connection, subject: UUID) -> None:
+    """Spend a subject's keys: the one that was used, and any other that was about."""
+    await tx.execute(
+        "UPDATE recovery_key SET status = 'used'"
+        " WHERE subject_ref = $1 AND status IN ('issued', 'acknowledged')",
+        subject,
+    )
+
+
+async def lock_tries(tx: Connection, tenant: UUID, subject: UUID) -> Tries:
+    """Return how often this subject's keys were tried, locked."""
+    await tx.execute(
+        "INSERT INTO tries (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        tenant,
+        subject,
+    )
+    row = await tx.fetchrow("SELECT level, at FROM tries WHERE id = $1 FOR UPDATE", subject)
+    if row is None:
+        raise LookupError("the row was made a moment ago")
+    return Tries(row["level"], row["at"])
+
+
+async def save_tries(tx: Connection, subject: UUID, tries: Tries) -> None:
+    """Store how often this subject's keys were tried."""
+    await tx.execute(
+        "UPDATE tries SET level = $2, at = $3 WHERE id = $1", subject, tries.level, tries.at
+    )
+
+
+async def _locked(tx: Connection, condition: str, value: object) -> StoredKey | None:
+    row = await tx.fetchrow(
+        "SELECT id AS key_id, subject_ref, generation, digest, status FROM recovery_key"  # noqa: S608
+        f" WHERE {condition} FOR UPDATE",
+        value,
+    )
+    return StoredKey(**dict(row)) if row is not None else None

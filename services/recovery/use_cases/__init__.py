@@ -1,0 +1,1 @@
+"""What recovery does, one file a thing."""

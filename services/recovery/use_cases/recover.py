@@ -1,0 +1,77 @@
+"""Use a recovery key: it is spent, and a reset begins."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from contracts.topics import EVENTS
+from libs.clock import Clock
+from libs.ids import new_id
+from libs.messaging.outbox import announce
+from libs.postgres.pool import Connection, Pool, tenant_transaction
+from libs.web.internal_client import Refused, Unreachable
+from services.recovery import announcements
+from services.recovery.domain.outcome import Recovered, RecoveryRefused
+from services.recovery.domain.recovery_key import TypedKey, same_secret
+from services.recovery.domain.tries import one_more
+from services.recovery.gateways import Owners
+from services.recovery.store import keys, resets
+
+_LOG = structlog.get_logger("recovery")
+
+
+@dataclass(frozen=True)
+class Recover:
+    """Judges recovery keys."""
+
+    pool: Pool
+    owners: Owners
+    clock: Clock
+
+    async def __call__(
+        self, *, tenant: UUID, subject: str, typed: TypedKey
+    ) -> Recovered | RecoveryRefused:
+        """Judge a typed key; raises Unreachable where policy cannot say who the subject is."""
+        known = await self.owners.resolve(tenant, subject)
+        if known is None:
+            return RecoveryRefused.WRONG_KEY
+        async with tenant_transaction(self.pool, tenant) as tx:
+            tried = one_more(await keys.lock_tries(tx, tenant, known), self.clock())
+            if tried is None:
+                return RecoveryRefused.TOO_MANY_TRIES
+            stored = await keys.lock_by_selector(tx, typed.selector)
+            if stored is None or not _holds(stored, known, typed):
+                await keys.save_tries(tx, known, tried)
+                event = announcements.recovery_refused(tenant, known, now=self.clock())
+                await announce(tx, topic=EVENTS.name, event=event)
+                return RecoveryRefused.WRONG_KEY
+            return await self._begin(tx, tenant, known)
+
+    async def take_effect(self, *, tenant: UUID, reset_id: UUID) -> bool:
+        """Have the reset applied now; False where the event will make it true later."""
+        async with tenant_transaction(self.pool, tenant) as tx:
+            reset = await resets.find(tx, reset_id)
+        if reset is None:
+            return False
+        try:
+            return await self.owners.apply_reset(tenant, reset.subject_ref, reset_id=reset_id)
+        except (Unreachable, Refused) as error:
+            _LOG.error("reset pending", reset_id=str(reset_id), cause=type(error).__name__)
+            return False
+
+    async def _begin(self, tx: Connection, tenant: UUID, subject: UUID) -> Recovered:
+        now, reset_id = self.clock(), new_id()
+        await keys.spend(tx, subject)
+        await resets.add(tx, tenant=tenant, reset_id=reset_id, subject=subject, now=now)
+        for event in (
+            announcements.recovery_used(tenant, subject, reset_id=reset_id, now=now),
+            announcements.reset_requested(tenant, subject, reset_id=reset_id, now=now),
+        ):
+            await announce(tx, topic=EVENTS.name, event=event)
+        return Recovered(reset_id)
+
+
+def _holds(stored: keys.StoredKey, subject: UUID, typed: TypedKey) -> bool:
+    right = same_secret(stored.digest, typed)
+    return right and stored.subject_ref == subject and stored.status in ("issued", "acknowledged")

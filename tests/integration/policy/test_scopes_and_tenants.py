@@ -1,0 +1,145 @@
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from contracts.vocabulary import Scope
+from libs.postgres.pool import tenant_transaction
+from tests.integration.internal_matrix import routes_of
+from tests.integration.policy.bench import Api, Bench, Tenant
+
+pytestmark = pytest.mark.security("S6")
+
+_BODIES: dict[str, object] = {
+    "POST /v1/tenants": {"name": "A university"},
+    "POST /v1/applications": {"name": "Mail"},
+    "POST /v1/applications/{application_id}/keys": {},
+    "PUT /v1/policies/{application_id}": {"requirement": "off", "factors": []},
+    "POST /v1/subjects": {"subject": "anna"},
+    "POST /v1/subjects/search": {"subject": "anna"},
+    "PATCH /v1/subjects/{subject_ref}": {"language": "nl"},
+}
+# Routes for which another scope than manage is enough.
+_OTHER_SCOPES: dict[str, Scope] = {}
+_OPERATOR = "POST /v1/tenants"
+
+
+def _routes(bench: Bench) -> Iterator[tuple[str, str]]:
+    for route in routes_of(bench.listeners.public):
+        for method in route.methods or ():
+            yield method, route.path
+
+
+async def test_every_route_is_documented(bench: Bench) -> None:
+    documented = {
+        (method.upper(), path)
+        for path, methods in bench.listeners.public.openapi()["paths"].items()
+        for method in methods
+    }
+
+    assert documented == set(_routes(bench))
+    assert len(documented) >= 14
+
+
+async def test_every_route_wants_a_key(bench: Bench) -> None:
+    for key in ("", "ww_test_noise", "ww_live_" + "0" * 71):
+        for method, path in _routes(bench):
+            response = await Api(bench.http, key)(method, _filled(path), _body(method, path))
+
+            assert response.status_code == 401, (method, path)
+
+
+async def test_every_route_wants_its_scope(bench: Bench, tenant: Tenant) -> None:
+    keys = {scope: await _key_with_only(tenant, scope) for scope in Scope}
+    for method, path in _routes(bench):
+        wanted = _OTHER_SCOPES.get(f"{method} {path}", Scope.MANAGE)
+        for scope, api in keys.items():
+            response = await api(method, _filled(path), _body(method, path))
+
+            if f"{method} {path}" == _OPERATOR:
+                assert response.status_code == 401, (method, path, scope)
+            elif scope is wanted:
+                assert response.status_code in (200, 201, 404), (method, path, scope)
+            else:
+                assert response.status_code == 403, (method, path, scope)
+
+
+async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenant) -> None:
+    other = await bench.new_tenant()
+    there = await other.api("POST", "/v1/applications", {"name": "Mail", "scopes": ["manage"]})
+    subject = await other.api("POST", "/v1/subjects", {"subject": "anna"})
+    ids = {
+        "application_id": there.json()["application_id"],
+        "key_id": there.json()["key_id"],
+        "subject_ref": subject.json()["subject_ref"],
+    }
+    before = await _state_of(other)
+
+    tried = 0
+    for method, path in _routes(bench):
+        if "{" in path:
+            response = await tenant.api(method, path.format(**ids), _body(method, path))
+            assert response.status_code == 404, (method, path)
+            assert response.json()["code"] == "not_found"
+            tried += 1
+
+    assert tried >= 8
+    assert await _state_of(other) == before
+
+
+async def test_lists_and_searches_show_the_own_tenant_only(bench: Bench, tenant: Tenant) -> None:
+    other = await bench.new_tenant()
+    body = {"subject": "anna"}
+    theirs = (await other.api("POST", "/v1/subjects", body)).json()["subject_ref"]
+
+    assert (await tenant.api("POST", "/v1/subjects/search", body)).status_code == 404
+    assert (await tenant.api("GET", "/v1/subjects")).json()["subjects"] == []
+    mine = await tenant.api("POST", "/v1/subjects", body)
+    assert (mine.status_code, mine.json()["subject_ref"] == theirs) == (201, False)
+
+
+async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: Tenant) -> None:
+    await tenant.api("POST", "/v1/subjects", {"subject": "anna"})
+    tables = await bench.owner.fetch(
+        "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+        " WHERE c.relnamespace = 'policy'::regnamespace AND c.relkind = 'r'"
+        " AND a.attname = 'tenant_id'"
+    )
+    names = {row["name"] for row in tables}
+    assert names >= {"tenant", "application", "application_key", "policy_version", "subject"}
+
+    for name in sorted(names - {"parked", "inbox"}):
+        count = f"SELECT count(*) FROM {name}"
+        assert await bench.plumbing.app_pool.fetchval(count) == 0, name
+        if name != "replica":
+            async with tenant_transaction(bench.plumbing.app_pool, tenant.tenant_id) as tx:
+                assert await tx.fetchval(count) > 0, name
+
+
+async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> None:
+    for table in ("tenant", "application", "application_key", "policy_version", "subject"):
+        allowed = await bench.owner.fetchval(
+            "SELECT has_table_privilege('policy_worker', $1, 'SELECT')", f"policy.{table}"
+        )
+        assert not allowed, table
+
+
+def _filled(path: str) -> str:
+    return path.format(application_id=uuid4(), key_id=uuid4(), subject_ref=uuid4())
+
+
+def _body(method: str, path: str) -> object:
+    # A route that takes a body and has none here fails these tests with 422.
+    return _BODIES.get(f"{method} {path}")
+
+
+async def _key_with_only(tenant: Tenant, scope: Scope) -> Api:
+    body = {"name": "Mail", "scopes": [scope]}
+    made = (await tenant.api("POST", "/v1/applications", body)).json()
+    return Api(tenant.api.http, made["key"])
+
+
+async def _state_of(tenant: Tenant) -> tuple[object, object]:
+    applications = await tenant.api("GET", "/v1/applications")
+    subjects = await tenant.api("GET", "/v1/subjects")
+    return applications.json(), subjects.json()

@@ -1,0 +1,195 @@
+"""watchword: start, look at and mend a system."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.process import LocalServerError
+from libs.messaging.kafka import BROKER_ERRORS, KafkaSettings
+from watchword import dead_letters as letters
+from watchword import doctor as physician
+from watchword import events as stream
+from watchword import keys as sealing
+from watchword import up as local
+from watchword.demo import DemoFailed
+from watchword.place import DEFAULT_DATA, NoSystem, Place, find_place, kafka_of
+
+app = typer.Typer(
+    help="Watchword: multi-factor authentication for many applications, on a message bus.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+events_app = typer.Typer(help="Read the event stream.", no_args_is_help=True)
+dead_letters_app = typer.Typer(help="What could not be processed.", no_args_is_help=True)
+keys_app = typer.Typer(help="Keys that seal secrets at rest.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
+app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(keys_app, name="keys")
+
+Data = Annotated[Path, typer.Option(help="The data folder of a local system.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+KafkaAddress = Annotated[
+    str | None, typer.Option(help="host:port of Kafka; else that of the data folder.")
+]
+Topic = Annotated[str, typer.Option(help="The topic whose dead letters are meant.")]
+
+_OUT = Console(highlight=False)
+_ERROR = Console(stderr=True, highlight=False)
+Result = TypeVar("Result")
+
+
+@app.command()
+def up(
+    data: Data = DEFAULT_DATA,
+    once: Annotated[bool, typer.Option(help="Stop after the main job.")] = False,
+) -> None:
+    """Start everything on this machine, perform the main job, stay up until Ctrl-C."""
+    _run(local.up(data, once=once, console=_OUT))
+
+
+@app.command()
+def doctor(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Say what is wrong and what to do about it; exit code 1 where something is."""
+    findings = _run(physician.examine(find_place_or_exit(data)))
+    if as_json:
+        for finding in findings:
+            _print_json(finding.as_dict())
+    else:
+        table = Table("", "what", "finding", "what to do", box=None)
+        for finding in findings:
+            mark = "[green]ok[/]" if finding.well else "[red]wrong[/]"
+            table.add_row(mark, finding.what, finding.said, finding.advice)
+        _OUT.print(table)
+    raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+
+
+@events_app.command("tail")
+def events_tail(
+    data: Data = DEFAULT_DATA,
+    kafka: KafkaAddress = None,
+    start: Annotated[
+        str,
+        typer.Option("--from", help="beginning, end, an ISO time, or how long ago: 90s, 10m, 2h."),
+    ] = "10m",
+    kind: Annotated[
+        str | None, typer.Option("--type", help="Only this type; mfa.reset_* for all of a kind.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this subject_ref.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show events, readable, filtered, from any point."""
+    wanted = stream.Wanted(kind=kind, subject=subject, tenant=tenant)
+    try:
+        begin = stream.starting_point(start)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--from") from None
+
+    async def tail() -> None:
+        settings = kafka_of(data, kafka)
+        async for event in stream.events(settings, start=begin, follow=follow, wanted=wanted):
+            if as_json:
+                _print_json(stream.as_dict(event))
+            else:
+                _OUT.print(stream.readable(event), soft_wrap=True)
+
+    _run(tail())
+
+
+@dead_letters_app.command("list")
+def dead_letters_list(
+    topic: Topic = "mfa.events",
+    data: Data = DEFAULT_DATA,
+    kafka: KafkaAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what a consumer gave up, and why."""
+    found = _run(letters.found(kafka_or_exit(data, kafka), topic))
+    for number, letter in enumerate(found, start=1):
+        if as_json:
+            _print_json(letters.as_dict(number, letter))
+        else:
+            _OUT.print(letters.readable(number, letter), soft_wrap=True)
+    if not found and not as_json:
+        _OUT.print(f"no dead letters of {topic}")
+
+
+@dead_letters_app.command("replay")
+def dead_letters_replay(
+    topic: Topic = "mfa.events",
+    number: Annotated[
+        list[int] | None, typer.Option(help="Only this one of the list; may be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be sent.")] = False,
+    data: Data = DEFAULT_DATA,
+    kafka: KafkaAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters to their topic again; whoever handled them before skips them."""
+    done = _run(
+        letters.replay_some(kafka_or_exit(data, kafka), topic, numbers=number, dry_run=dry_run)
+    )
+    if as_json:
+        _print_json({"wanted": done.wanted, "sent": done.sent, "dry_run": dry_run})
+    else:
+        verb = "would send" if dry_run else "sent"
+        _OUT.print(f"{verb} {done.sent} of {done.wanted}")
+    raise typer.Exit(0 if done.sent == done.wanted else 1)
+
+
+@keys_app.command("list")
+def keys_list(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """List which keys seal what: data keys by service, purpose and version."""
+    rows = _run(sealing.data_keys(find_place_or_exit(data)))
+    if as_json:
+        for row in rows:
+            _print_json(row.as_dict())
+        return
+    table = Table("service", "purpose", "version", "tenants", "wrapped under", box=None)
+    for row in rows:
+        table.add_row(row.service, row.purpose, str(row.version), str(row.tenants), row.wrapped)
+    _OUT.print(table)
+
+
+def find_place_or_exit(data: Path) -> Place:
+    try:
+        return find_place(data)
+    except NoSystem as error:
+        _fail(str(error))
+
+
+def kafka_or_exit(data: Path, kafka: str | None) -> KafkaSettings:
+    try:
+        return kafka_of(data, kafka)
+    except NoSystem as error:
+        _fail(str(error))
+
+
+def _run(work: Coroutine[object, object, Result]) -> Result:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except (NoSystem, LocalServerError, DemoFailed) as error:
+        _fail(str(error))
+    except BROKER_ERRORS as error:
+        _fail(f"Kafka does not answer ({type(error).__name__}); `watchword doctor` tells more")
+
+
+def _fail(text: str) -> NoReturn:
+    _ERROR.print(f"[red]{text}[/]", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _print_json(content: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(content, default=str) + "\n")
+    sys.stdout.flush()

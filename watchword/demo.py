@@ -1,0 +1,212 @@
+"""The main job on real input, step by step, through the public API only: one person's login."""
+
+import asyncio
+import io
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pyotp
+import zxingcpp
+from PIL import Image
+
+from libs.messaging.cloud_event import CloudEvent, parse
+from libs.messaging.kafka import KafkaSettings, read_topic
+
+Say = Callable[[str], None]
+
+_PATIENCE = timedelta(seconds=30)
+_LAST_EVENT = "mfa.notification_sent"
+
+
+class DemoFailed(Exception):  # noqa: N818
+    """A step did not go as it must; the text says which."""
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A person of an earlier run, with the authenticator on the simulated phone."""
+
+    subject: str
+    otpauth: str
+
+
+@dataclass
+class Demo:
+    """The demo tenant, kept in a file so that the next run finds it."""
+
+    tenant_id: str
+    manage_key: str
+    application_id: str
+    application_key: str
+    phones: list[Phone] = field(default_factory=list)
+
+
+class Api:
+    """The front door, as an application sees it."""
+
+    def __init__(self, http: httpx2.AsyncClient, key: str) -> None:
+        self._http = http
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def post(self, path: str, body: dict[str, object], *, expect: int) -> dict[str, object]:
+        """Return the answer to a POST; raises DemoFailed where the status is another."""
+        answer = await self._http.post(path, json=body, headers=self._headers)
+        if answer.status_code != expect:
+            raise DemoFailed(f"POST {path} gave {answer.status_code}: {answer.text}")
+        content: dict[str, object] = answer.json()
+        return content
+
+
+async def load_or_create(http: httpx2.AsyncClient, file: Path, *, operator_key: str) -> Demo:
+    """Return the demo tenant of this data folder, making it at the first run."""
+    if file.exists():
+        return load(file)
+    operator = Api(http, operator_key)
+    tenant = await operator.post("/v1/tenants", {"name": "Demo organisation"}, expect=201)
+    manager = Api(http, str(tenant["key"]))
+    application = await manager.post("/v1/applications", {"name": "Demo app"}, expect=201)
+    demo = Demo(
+        tenant_id=str(tenant["tenant_id"]),
+        manage_key=str(tenant["key"]),
+        application_id=str(application["application_id"]),
+        application_key=str(application["key"]),
+    )
+    save(demo, file)
+    return demo
+
+
+def load(file: Path) -> Demo:
+    """Return the demo tenant that an earlier run wrote down."""
+    stored = json.loads(file.read_text())
+    return Demo(**{**stored, "phones": [Phone(**phone) for phone in stored["phones"]]})
+
+
+def save(demo: Demo, file: Path) -> None:
+    """Write the demo tenant down, for its owner's eyes."""
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(asdict(demo), indent=2))
+
+
+async def first_login(http: httpx2.AsyncClient, demo: Demo, *, folder: Path, say: Say) -> str:
+    """Take a new person from nothing to a verified login; returns the subject_ref."""
+    name = f"person{len(demo.phones) + 1}@example.org"
+    manager, app = Api(http, demo.manage_key), Api(http, demo.application_key)
+    subject = await manager.post("/v1/subjects", {"subject": name, "email": name}, expect=201)
+    say(f"a new person: {name}")
+    await _until_decided(app, name, "enroll")
+    say("the application asks for a decision: [bold]enroll[/]")
+    phone = await _enroll(app, name, folder=folder, say=say)
+    await _until_decided(app, name, "challenge")
+    say("the application asks again: [bold]challenge[/]")
+    await _log_in(app, name, phone, say=say)
+    demo.phones.append(Phone(subject=name, otpauth=phone.provisioning_uri()))
+    return str(subject["subject_ref"])
+
+
+async def log_in_again(http: httpx2.AsyncClient, demo: Demo, *, say: Say) -> None:
+    """Log a person of an earlier run in, to show that the data is still there."""
+    if not demo.phones:
+        return
+    known, app = demo.phones[-1], Api(http, demo.application_key)
+    await _until_decided(app, known.subject, "challenge")
+    phone = pyotp.parse_uri(known.otpauth)
+    if not isinstance(phone, pyotp.TOTP):
+        raise DemoFailed("the phone of an earlier run has no TOTP")
+    code = phone.now()
+    answer = await app.post("/v1/verify", {"subject": known.subject, "code": code}, expect=200)
+    say(f"{known.subject} of an earlier run is still enrolled: code {code} {answer['outcome']}")
+
+
+async def events_about(
+    kafka: str, *, tenant: str, subject_ref: str, since: datetime
+) -> list[CloudEvent]:
+    """Read back from Kafka what was announced about a person, until the notice was sent."""
+    found: list[CloudEvent] = []
+    settings = KafkaSettings(bootstrap=kafka, client_id="demo")
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            async for record in read_topic(settings, "mfa.events", start=since, follow=True):
+                event = parse(record.value)
+                if str(event.tenant) == tenant and event.subject == subject_ref:
+                    found.append(event)
+                    if {_LAST_EVENT, "mfa.verified"} <= {one.type for one in found}:
+                        break
+    except TimeoutError:
+        seen = ", ".join(event.type for event in found)
+        raise DemoFailed(f"{_LAST_EVENT} did not come; seen: {seen}") from None
+    return found
+
+
+async def _enroll(app: Api, name: str, *, folder: Path, say: Say) -> pyotp.TOTP:
+    body: dict[str, object] = {"subject": name, "factor": "totp", "name": "Demo phone"}
+    started = await app.post("/v1/enrollments", body, expect=201)
+    picture = b64decode(str(started["qr_png"]).removeprefix("data:image/png;base64,"))
+    (folder / "qr.png").write_bytes(picture)
+    say(f"enrollment started; QR code in {folder / 'qr.png'}, key to retype {started['key']}")
+    phone = _scan(picture)
+    if phone.secret != str(started["key"]).replace(" ", ""):
+        raise DemoFailed("the QR code and the key to retype differ")
+    say("the QR code was read back with a decoder; the code comes from pyotp")
+    code = phone.now()
+    path = f"/v1/enrollments/{started['enrollment_id']}/confirmation"
+    confirmed = await app.post(path, {"code": code}, expect=200)
+    say(f"code {code} confirms the enrollment: authenticator {confirmed['authenticator_id']}")
+    key = await app.post("/v1/recovery-keys", {"ticket": confirmed["recovery_ticket"]}, expect=201)
+    acknowledgement = f"/v1/recovery-keys/{key['recovery_key_id']}/acknowledgement"
+    await app.post(acknowledgement, {"generation": key["generation"]}, expect=200)
+    say(f"recovery key, shown once: [bold]{key['recovery_key']}[/]")
+    return phone
+
+
+async def _log_in(app: Api, name: str, phone: pyotp.TOTP, *, say: Say) -> None:
+    wait = phone.interval - datetime.now(UTC).timestamp() % phone.interval
+    say(f"the confirming code cannot log in; the phone shows the next one in {wait:.0f} s")
+    await asyncio.sleep(wait)
+    code = phone.now()
+    body: dict[str, object] = {"subject": name, "code": code}
+    accepted = await app.post("/v1/verify", body, expect=200)
+    say(f"code {code}: [bold green]{accepted['outcome']}[/], event {accepted['event_id']}")
+    again = await app.post("/v1/verify", body, expect=403)
+    say(f"the same code again: [bold red]refused[/] ({again['code']})")
+    wrong = await app.post("/v1/verify", body | {"code": _wrong_code(phone)}, expect=403)
+    say(f"a wrong code: [bold red]refused[/] ({wrong['code']})")
+
+
+async def _until_decided(app: Api, name: str, wanted: str) -> None:
+    """Ask until what was just said has reached verification's own copies (over Kafka)."""
+    decision: object = None
+    deadline = datetime.now(UTC) + _PATIENCE
+    while datetime.now(UTC) < deadline:
+        decision = (await _decision(app, name)).get("decision")
+        if decision == wanted:
+            return
+        await asyncio.sleep(0.05)
+    raise DemoFailed(f"the decision stayed {decision}, expected {wanted}")
+
+
+async def _decision(app: Api, name: str) -> dict[str, object]:
+    try:
+        return await app.post("/v1/decisions", {"subject": name}, expect=200)
+    except DemoFailed:
+        return {}
+
+
+def _scan(picture: bytes) -> pyotp.TOTP:
+    codes = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    if len(codes) != 1:
+        raise DemoFailed(f"{len(codes)} QR codes in the picture instead of one")
+    phone = pyotp.parse_uri(codes[0].text)
+    if not isinstance(phone, pyotp.TOTP):
+        raise DemoFailed("the QR code is not for TOTP")
+    return phone
+
+
+def _wrong_code(phone: pyotp.TOTP) -> str:
+    now = datetime.now(UTC)
+    right = {phone.at(now, counter_offset=step) for step in range(-3, 4)}
+    return next(code for digit in "0123456789" if (code := digit * 6) not in right)

@@ -1,0 +1,148 @@
+"""What is wrong with a local system, and what to do about it."""
+
+import asyncio
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+import httpx2
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.topics import LIVE_TOPICS
+from deploy.local.valkey import Valkey
+from deploy.roles import SERVICES
+from libs.messaging.dead_letters import list_dead_letters
+from libs.messaging.kafka import BROKER_ERRORS
+from watchword.place import Place
+
+_FREE_BYTES = 1_000_000_000
+_LARGEST_SKEW_SECONDS = 0.5
+_OLDEST_UNSENT_SECONDS = 60
+_KAFKA_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    well: bool
+    said: str
+    advice: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the finding for programs."""
+        return asdict(self)
+
+
+async def examine(place: Place) -> list[Finding]:
+    """Look at everything, side by side."""
+    found = await asyncio.gather(
+        _disk(place),
+        _postgres(place),
+        _valkey(place),
+        _kafka(place),
+        *(_service(place, service) for service in SERVICES),
+        *(_secret_files(place),),
+    )
+    return [finding for findings in found for finding in findings]
+
+
+async def _disk(place: Place) -> list[Finding]:
+    free = shutil.disk_usage(place.data).free
+    well = free > _FREE_BYTES
+    return [Finding("disk", well, f"{free / 1e9:.1f} GB free", "" if well else "make room")]
+
+
+async def _postgres(place: Place) -> list[Finding]:
+    try:
+        connection = await asyncpg.connect(
+            host="127.0.0.1",
+            port=place.ports["postgres"],
+            user="policy_app",
+            password=place.secrets.passwords["policy_app"],
+            database="watchword",
+            timeout=3,
+        )
+    except (OSError, asyncpg.PostgresError) as error:
+        advice = f"start it with `make run`; its log: {place.data}/postgres"
+        return [Finding("PostgreSQL", False, type(error).__name__, advice)]
+    try:
+        theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    finally:
+        await connection.close()
+    skew = abs((datetime.now(UTC) - theirs).total_seconds())
+    well = skew < _LARGEST_SKEW_SECONDS
+    advice = "" if well else "synchronise the clocks (NTP): codes depend on the time"
+    return [Finding("PostgreSQL", well, f"answers, clocks {skew * 1000:.0f} ms apart", advice)]
+
+
+async def _valkey(place: Place) -> list[Finding]:
+    url = Valkey(place.data / "valkey", port=place.ports["valkey"]).url()
+    try:
+        async with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as redis:
+            policy = (await redis.config_get("maxmemory-policy"))["maxmemory-policy"]
+    except (RedisError, OSError) as error:
+        advice = "verification works without it, slower; start it with `make run`"
+        return [Finding("Valkey", False, type(error).__name__, advice)]
+    well = policy == "noeviction"
+    advice = "" if well else "set maxmemory-policy noeviction: evicted budgets are lost budgets"
+    return [Finding("Valkey", well, f"answers, {policy}", advice)]
+
+
+async def _kafka(place: Place) -> list[Finding]:
+    try:
+        async with asyncio.timeout(_KAFKA_SECONDS):
+            dead = {topic.name: await _count(place, topic.name) for topic in LIVE_TOPICS}
+    except (*BROKER_ERRORS, TimeoutError) as error:
+        advice = "verification goes on and events wait in the outbox; start it with `make run`"
+        return [Finding("Kafka", False, type(error).__name__, advice)]
+    return [Finding("Kafka", True, "answers")] + [
+        Finding(f"dead letters of {name}", False, f"{count}", "watchword dead-letters list")
+        for name, count in dead.items()
+        if count
+    ]
+
+
+async def _count(place: Place, topic: str) -> int:
+    return len([letter async for letter in list_dead_letters(place.kafka, topic)])
+
+
+async def _service(place: Place, service: str) -> list[Finding]:
+    log = f"its log: {place.data}/logs/{service}.log"
+    async with httpx2.AsyncClient(base_url=place.internal(service), timeout=3) as http:
+        try:
+            ready = await http.get("/health/ready")
+            metrics = await http.get("/metrics")
+        except httpx2.HTTPError as error:
+            return [Finding(service, False, type(error).__name__, f"not running; {log}")]
+    if ready.status_code != 200:
+        return [Finding(service, False, f"not ready: {ready.json()['problems']}", log)]
+    return [Finding(service, True, "ready"), *_readings(service, metrics.text)]
+
+
+def _readings(service: str, text: str) -> list[Finding]:
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    oldest = float(values.get("watchword_relay_oldest_seconds", 0))
+    parked = float(values.get("watchword_consumer_parked", 0))
+    found = []
+    if oldest > _OLDEST_UNSENT_SECONDS:
+        advice = "is Kafka up? nothing is lost, but consumers wait"
+        found.append(Finding(f"{service} outbox", False, f"oldest waits {oldest:.0f} s", advice))
+    if parked:
+        advice = f"a handler fails; `exception` in the log of {service} says why"
+        found.append(Finding(f"{service} consumer", False, f"{parked:.0f} parked", advice))
+    return found
+
+
+async def _secret_files(place: Place) -> list[Finding]:
+    open_ones = [
+        file.name
+        for file in (place.data / "keys").glob("*")
+        if file.is_file() and file.stat().st_mode & 0o077
+    ]
+    if open_ones:
+        return [Finding("key files", False, ", ".join(open_ones), "chmod 600 them")]
+    return [Finding("key files", True, "readable by their owner only")]

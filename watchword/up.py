@@ -1,0 +1,105 @@
+"""`watchword up`: start everything, perform the main job, stay up, stop in order."""
+
+import asyncio
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+from rich.console import Console
+
+from deploy.local.system import System, start_system
+from watchword import demo
+from watchword.events import readable
+
+Result = TypeVar("Result")
+
+
+async def up(data: Path, *, once: bool, console: Console) -> None:
+    """Run until Ctrl-C or SIGTERM; with `once` until the main job is done."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    begin = time.monotonic()
+    console.print(f"[bold]Watchword[/] on the data in {data}")
+    starting = asyncio.create_task(
+        start_system(
+            data.resolve(), lambda text: console.print(f"  {text}"), prefer_front_door=True
+        )
+    )
+    system = await _unless_stopped(starting, stop)
+    if system is None:
+        console.print("stopped before everything was up")
+        return
+    try:
+        console.print(f"everything is up after {time.monotonic() - begin:.1f} s\n")
+        job = asyncio.create_task(_main_job(system, data, console))
+        await _unless_stopped(job, stop)
+        if not once and not stop.is_set():
+            _print_addresses(system, data, console)
+            await stop.wait()
+    finally:
+        console.print("\nstopping ...")
+        await system.stop()
+        console.print("stopped; the data stays (`make clean-data` forgets it)")
+
+
+async def _main_job(system: System, data: Path, console: Console) -> None:
+    console.print("[bold]The main job[/]: one person's login, through the public API")
+    folder = data / "demo"
+    folder.mkdir(exist_ok=True)
+    steps = iter(range(1, 100))
+
+    def say(text: str) -> None:
+        console.print(f"  {next(steps):>2}. {text}", soft_wrap=True)
+
+    since = datetime.now(UTC)
+    async with httpx2.AsyncClient(base_url=system.url, timeout=15) as http:
+        known = await demo.load_or_create(
+            http, folder / "tenant.json", operator_key=system.made.operator_key
+        )
+        await demo.log_in_again(http, known, say=say)
+        subject_ref = await demo.first_login(http, known, folder=folder, say=say)
+        demo.save(known, folder / "tenant.json")
+    found = await demo.events_about(
+        system.servers.kafka.bootstrap_servers,
+        tenant=known.tenant_id,
+        subject_ref=subject_ref,
+        since=since,
+    )
+    say(f"the events of all this, read back from Kafka ({len(found)}):")
+    for event in sorted(found, key=lambda one: one.time):
+        console.print(f"      {readable(event)}", soft_wrap=True)
+    say(f"the notice to the person is in the inbox: {system.inbox_url}\n")
+
+
+def _print_addresses(system: System, data: Path, console: Console) -> None:
+    known = demo.load(data / "demo" / "tenant.json")
+    body = f'{{"subject": "{known.phones[-1].subject}"}}'
+    console.print(
+        f"[bold]It stays up.[/] Front door {system.url} · inbox {system.inbox_url}\n"
+        f"  application key  {known.application_key}\n"
+        f"  manage key       {known.manage_key}\n"
+        f"  operator key     {system.made.operator_key}\n"
+        "Try:\n"
+        f"  curl -s {system.url}/v1/decisions -H 'Authorization: Bearer {known.application_key}'"
+        f" -H 'Content-Type: application/json' -d '{body}'\n"
+        "  .venv/bin/watchword doctor · .venv/bin/watchword events tail --follow\n"
+        "Ctrl-C stops everything.",
+        soft_wrap=True,
+    )
+
+
+async def _unless_stopped(work: asyncio.Task[Result], stop: asyncio.Event) -> Result | None:
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if work.done():
+        return work.result()
+    # Asked to stop in the middle: what was begun is undone by the task itself.
+    work.cancel()
+    await asyncio.wait({work})
+    return None
