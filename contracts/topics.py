@@ -58,6 +58,7 @@ APPLICATIONS = Topic(
     readers=(Service.VERIFICATION, Service.ENROLLMENT, Service.RECOVERY),
 )
 LIVE_TOPICS = (EVENTS, POLICIES, SUBJECTS, APPLICATIONS)
+COMPACTED = frozenset(topic.name for topic in LIVE_TOPICS if topic.compacted)
 
 
 def dead_letters_of(topic: Topic) -> Topic:

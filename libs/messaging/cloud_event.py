@@ -5,6 +5,7 @@ gap means a lost event), `traceparent` (W3C trace context).
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -61,7 +62,7 @@ def parse(value: bytes | None) -> CloudEvent:
     Raises InvalidEvent, whose text never quotes the record.
     """
     try:
-        raw = json.loads(value or b"")
+        raw = json.loads(value or b"", parse_constant=_refuse)
         if not isinstance(raw, dict) or raw["specversion"] != SPEC_VERSION:
             raise InvalidEvent("not a CloudEvents 1.0 object")
         return _from_attributes(raw)
@@ -77,10 +78,10 @@ def _from_attributes(raw: dict[str, object]) -> CloudEvent:
         id=UUID(_text(raw, "id")),
         source=_text(raw, "source"),
         type=_text(raw, "type"),
-        time=datetime.fromisoformat(_text(raw, "time")),
+        time=_moment(_text(raw, "time")),
         tenant=UUID(_text(raw, "tenant")),
         key=_text(raw, "partitionkey"),
-        sequence=int(_text(raw, "sequence")),
+        sequence=_number(_text(raw, "sequence")),
         subject=_text(raw, "subject") if "subject" in raw else None,
         traceparent=_text(raw, "traceparent") if "traceparent" in raw else None,
         dataschema=_text(raw, "dataschema"),
@@ -93,3 +94,20 @@ def _text(raw: dict[str, object], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidEvent(f"{name} is not a string")
     return value
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise InvalidEvent("time without an offset")
+    return moment
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise InvalidEvent("sequence is not a number")
+    return int(text)
+
+
+def _refuse(_constant: str) -> float:
+    raise InvalidEvent("not a number is not JSON")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from libs.messaging.consumer import ConsumerHealth, Handler, run_consumer
+from libs.messaging.consumer import ConsumerHealth, ConsumerSettings, Handler, run_consumer
 from libs.messaging.kafka import KafkaSettings, Producer
 from libs.messaging.relay import RelayHealth, run_relay
 from libs.process import Part
@@ -63,8 +63,12 @@ def consumer_part(
     *,
     topics: Sequence[str],
     handlers: Mapping[str, Handler],
+    compacted: frozenset[str] = frozenset(),
 ) -> Part:
-    """Return the part that hands events to the service; its group is the service's name."""
+    """Return the part that hands events to the service; its group is the service's name.
+
+    `compacted` are those topics where an empty record only says that the key's state is gone.
+    """
 
     async def consume(stop: asyncio.Event) -> None:
         await run_consumer(
@@ -76,6 +80,7 @@ def consumer_part(
             handlers=handlers,
             stop=stop,
             health=health.consumer,
+            settings=ConsumerSettings(compacted=compacted),
         )
 
     return consume

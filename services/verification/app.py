@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from contracts.callers import find_caller
-from contracts.topics import EVENTS
+from contracts.topics import COMPACTED, EVENTS
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.process import Part
@@ -73,7 +73,12 @@ async def build() -> AsyncIterator[Roles]:
         )
         public = http_part(parts.public, host=settings.host, port=settings.port)
         consumer = consumer_part(
-            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+            plumbing,
+            settings,
+            health,
+            topics=TOPICS,
+            handlers=parts.events.handlers(),
+            compacted=COMPACTED,
         )
         yield {
             "every": [internal],

@@ -27,7 +27,9 @@ _TIMEOUT_SECONDS = 5.0
 # ordered: the person's sequence, under the lock of its row; then events, and answers to repeat
 _SETTLE = """
 WITH entry AS (
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bool[], $5::uuid[], $6::int[],
+    SELECT *, e.tenant_id || '/' || e.subject_ref AS key,
+        $18::text || ' ' || e.tenant_id || '/' || e.subject_ref AS counted
+    FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bool[], $5::uuid[], $6::int[],
         $7::bigint[], $8::timestamptz[], $9::bool[], $10::uuid[], $11::text[], $12::text[],
         $13::uuid[], $14::text[])
     AS e (n, tenant_id, subject_ref, accept, authenticator_id, epoch, step, now, charged,
@@ -62,23 +64,23 @@ WITH entry AS (
     SELECT n, consecutive, CASE WHEN consecutive = $17 THEN 2 ELSE 1 END FROM counted
 ), ordered AS (
     INSERT INTO event_order AS o (tenant_id, key, sequence)
-    SELECT e.tenant_id, e.tenant_id || '/' || e.subject_ref, d.events
+    SELECT e.tenant_id, e.counted, d.events
     FROM done d JOIN entry e USING (n) ORDER BY 1, 2
     ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = o.sequence + excluded.sequence
     RETURNING tenant_id, key, sequence
 ), said AS (
-    SELECT e.n, e.tenant_id, o.key, e.event_id AS id, e.type, e.body,
+    SELECT e.n, e.tenant_id, e.key, e.event_id AS id, e.type, e.body,
         o.sequence - d.events + 1 AS sequence
     FROM done d JOIN entry e USING (n)
-        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.tenant_id || '/' || e.subject_ref
+        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.counted
     UNION ALL
-    SELECT e.n, e.tenant_id, o.key, e.lock_event_id, 'mfa.locked', e.lock_body, o.sequence
+    SELECT e.n, e.tenant_id, e.key, e.lock_event_id, 'mfa.locked', e.lock_body, o.sequence
     FROM done d JOIN entry e USING (n)
-        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.tenant_id || '/' || e.subject_ref
+        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.counted
     WHERE d.events = 2
 ), announced AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant_id, sequence)
-    SELECT id, $18, key, type,
+    SELECT id, $18::text, key, type,
         convert_to('{"sequence":"' || sequence || '",' || substr(body, 2), 'UTF8'),
         tenant_id, sequence
     FROM said

@@ -1,8 +1,8 @@
 """What other services may ask; everything that names a person goes in a letter."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 
 from contracts.internal import (
     CLAIM_CONTACT,
@@ -10,7 +10,6 @@ from contracts.internal import (
     RESOLVE_SUBJECT,
     ClaimContact,
     ClaimedContact,
-    InternalRoute,
     NamedSubjects,
     NameSubjects,
     ResolvedSubject,
@@ -29,16 +28,7 @@ def internal_routes(subjects: Subjects, *, callers: Callable[..., InternalCaller
     """Make policy's internal routes, each for the callers that its contract lists."""
     router = APIRouter(tags=["internal"])
 
-    def only(route: InternalRoute) -> Callable[[Request], Awaitable[str]]:
-        check = callers(*route.callers)
-
-        # A function, because FastAPI hashes its dependencies and an identity cannot be hashed.
-        async def listed(request: Request) -> str:
-            return await check(request)
-
-        return listed
-
-    @router.post(RESOLVE_SUBJECT.path, dependencies=[Depends(only(RESOLVE_SUBJECT))])
+    @router.post(RESOLVE_SUBJECT.path, dependencies=[Depends(callers(*RESOLVE_SUBJECT.callers))])
     async def resolve_subject(body: ResolveSubject) -> ResolvedSubject:
         subject = accepted(await subjects.find(body.tenant, body.subject))
         place = letter_place(RESOLVE_SUBJECT, body.tenant, body.subject)
@@ -49,7 +39,7 @@ def internal_routes(subjects: Subjects, *, callers: Callable[..., InternalCaller
             letter=_letter(body.public_key, content, place=place),
         )
 
-    @router.post(NAME_SUBJECTS.path, dependencies=[Depends(only(NAME_SUBJECTS))])
+    @router.post(NAME_SUBJECTS.path, dependencies=[Depends(callers(*NAME_SUBJECTS.callers))])
     async def name_subjects(body: NameSubjects) -> NamedSubjects:
         if len(body.subject_refs) > _MOST_SUBJECTS:
             raise too_many_subjects()
@@ -58,7 +48,7 @@ def internal_routes(subjects: Subjects, *, callers: Callable[..., InternalCaller
         place = letter_place(NAME_SUBJECTS, body.tenant)
         return NamedSubjects(letter=_letter(body.public_key, {"names": names}, place=place))
 
-    @router.post(CLAIM_CONTACT.path, dependencies=[Depends(only(CLAIM_CONTACT))])
+    @router.post(CLAIM_CONTACT.path, dependencies=[Depends(callers(*CLAIM_CONTACT.callers))])
     async def claim_contact(body: ClaimContact) -> ClaimedContact:
         subject = accepted(await subjects.load(body.tenant, body.subject_ref))
         content: dict[str, object] = {

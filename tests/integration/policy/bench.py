@@ -112,7 +112,7 @@ class Bench:
         """Return topic and event of all that a tenant's changes put into the outbox, in order."""
         rows = await self.owner.fetch(
             "SELECT aggregatetype, payload FROM outbox WHERE tenant_id = $1"
-            " ORDER BY aggregateid, sequence",
+            " ORDER BY aggregatetype, aggregateid, sequence",
             tenant,
         )
         return [(row["aggregatetype"], parse(row["payload"])) for row in rows]

@@ -69,10 +69,10 @@ async def test_a_new_application_comes_with_a_policy_and_both_are_announced(
         if event.key.endswith(made["application_id"])
     ]
     assert said == [
+        (APPLICATION_STATE.topic.name, "mfa.application", 1),
         ("mfa.events", "mfa.application_changed", 1),
-        (APPLICATION_STATE.topic.name, "mfa.application", 2),
-        ("mfa.events", "mfa.policy_changed", 3),
-        (POLICY_STATE.topic.name, "mfa.policy", 4),
+        ("mfa.events", "mfa.policy_changed", 2),
+        (POLICY_STATE.topic.name, "mfa.policy", 1),
     ]
 
 

@@ -86,7 +86,7 @@ def test_a_letter_opens_for_the_asker_of_the_call_only() -> None:
 
 @pytest.mark.parametrize("key", ["", "!!", "AAAA"])
 def test_a_malformed_public_key_is_refused(key: str) -> None:
-    with pytest.raises(ValueError, match="(?i)base64|32 bytes|padding|key"):
+    with pytest.raises(ValueError, match=r"(?i)base64|32 bytes|padding|key"):
         write_letter(key, {}, place=PLACE)
 
 

@@ -1,0 +1,128 @@
+import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+
+from libs.messaging.kafka import Message, Producer
+from libs.messaging.outbox import announce
+from libs.messaging.relay import RelayLimits
+from libs.postgres.pool import enter_tenant, tenant_transaction
+from tests.integration.messaging.bench import TENANT, Bench, event_of, order_violations, until
+
+
+async def test_an_announced_event_reaches_its_topic_with_its_attributes(bench: Bench) -> None:
+    event = event_of("tenant/ann", colour="green")
+
+    await bench.announce(event)
+    async with bench.relaying() as health:
+        await until(bench.outbox_is_empty)
+
+    [record] = await bench.records()
+    body = json.loads(record.value or b"")
+    assert (body["id"], body["sequence"], body["data"]) == (str(event.id), "1", {"colour": "green"})
+    assert record.key == "tenant/ann"
+    assert record.headers["content-type"] == "application/cloudevents+json"
+    assert record.headers["ce_id"] == str(event.id)
+    assert record.headers["ce_source"] == "/test"
+    assert record.headers["ce_tenant"] == str(event.tenant)
+    assert health.sent == 1
+
+
+async def test_a_key_has_one_sequence_without_gaps(bench: Bench) -> None:
+    await bench.announce(event_of("ann"))
+    async with bench.app.acquire() as connection:
+        given_up = connection.transaction()
+        await given_up.start()
+        await enter_tenant(connection, TENANT)
+        assert await announce(connection, topic=bench.topic, event=event_of("ann")) == 2
+        await given_up.rollback()
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        assert await announce(tx, topic=bench.topic, event=event_of("ann")) == 2
+        assert await announce(tx, topic=bench.topic, event=event_of("bob")) == 1
+
+
+async def test_a_key_of_two_topics_is_counted_in_each(bench: Bench) -> None:
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        for sequence in (1, 2):
+            assert await announce(tx, topic="log", event=event_of("ann")) == sequence
+            assert await announce(tx, topic="state", event=event_of("ann")) == sequence
+
+    assert await bench.worker.fetchval("SELECT count(*) FROM outbox WHERE aggregateid = 'ann'") == 4
+
+
+async def test_what_cannot_be_sent_holds_back_its_key_only(bench: Bench) -> None:
+    await bench.announce(event_of("ann"), event_of("ann", filling="x" * 1_100_000))
+    await bench.announce(event_of("ann"), event_of("bob"))
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        await announce(tx, topic=f"no-{bench.topic}", event=event_of("bob"))
+
+    async with bench.relaying() as health:
+        await until(lambda: _is(lambda: health.sent >= 2))
+        await bench.announce(event_of("cat"))
+        await until(lambda: _is(lambda: health.sent >= 3))
+
+    sent = sorted(record.key for record in await bench.records())
+    assert sent == ["ann", "bob", "cat"]
+    assert await bench.worker.fetchval("SELECT count(*) FROM outbox") == 3
+
+
+async def test_a_backlog_larger_than_a_batch_gets_out_in_order(bench: Bench) -> None:
+    for number in range(40):
+        await bench.announce(event_of(f"person-{number % 3}"))
+
+    async with bench.relaying(RelayLimits(batch=7)):
+        await until(bench.outbox_is_empty)
+
+    records = await bench.records()
+    assert (len(records), order_violations(records)) == (40, 0)
+
+
+async def test_old_events_raise_an_alarm(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        await announce(tx, topic=f"no-{bench.topic}", event=event_of("ann"))
+
+    async with bench.relaying(RelayLimits(alarm_after=timedelta(0))) as health:
+        await until(lambda: _is(lambda: "Events are not getting out" in caplog.text))
+
+    assert health.backlog == 1
+    assert health.oldest_age > timedelta(0)
+
+
+@pytest.mark.fault("R18")
+async def test_a_relay_whose_lease_was_taken_deletes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send = Producer.send
+
+    async def send_and_lose_lease(self: Producer, messages: Sequence[Message]) -> list[bool]:
+        sent = await send(self, messages)
+        await bench.worker.execute(
+            "UPDATE relay_lease SET epoch = 9, expires = now() + interval '1 s' WHERE epoch = 1"
+        )
+        return sent
+
+    monkeypatch.setattr(Producer, "send", send_and_lose_lease)
+    await bench.announce(event_of("ann"))
+    async with bench.relaying():
+        await until(bench.outbox_is_empty)
+
+    assert "Relay was fenced" in caplog.text
+    assert len(await bench.records()) == 2
+
+
+async def test_a_lost_database_connection_is_made_again(bench: Bench) -> None:
+    async with bench.relaying() as health:
+        await until(lambda: _is(lambda: health.active))
+        await bench.worker.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = current_user AND pid <> pg_backend_pid()"
+        )
+        await bench.announce(event_of("ann"))
+        await until(bench.outbox_is_empty)
+
+    assert health.sent == 1
+
+
+async def _is(true: Callable[[], bool]) -> bool:
+    return true()
