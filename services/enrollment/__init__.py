@@ -1,0 +1,1 @@
+"""Enrollment: authenticators, how they come and how they go."""

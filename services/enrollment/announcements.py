@@ -1,0 +1,72 @@
+"""From what happened to the event that says so."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from contracts.enrollment import (
+    AUTHENTICATOR_REMOVED,
+    ENROLLED,
+    ENROLLMENT_STARTED,
+    RESET_APPLIED,
+    AuthenticatorRemoved,
+    Enrolled,
+    EnrollmentStarted,
+    RemovalReason,
+    ResetApplied,
+)
+from contracts.envelope import about_person
+from libs.messaging.cloud_event import CloudEvent
+from services.enrollment.domain.authenticator import FIRST_EPOCH, Authenticator
+from services.enrollment.domain.enrollment import Enrollment
+
+
+def enrollment_started(tenant: UUID, enrollment: Enrollment, *, now: datetime) -> CloudEvent:
+    """Say that a subject began to enroll."""
+    data = EnrollmentStarted(
+        enrollment_id=enrollment.enrollment_id,
+        application_id=enrollment.application_id,
+        factor=enrollment.factor,
+    )
+    about = enrollment.subject_ref
+    return about_person(ENROLLMENT_STARTED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def enrolled(tenant: UUID, enrollment: Enrollment, *, now: datetime) -> CloudEvent:
+    """Say that possession was proved, and that the credential can be claimed."""
+    data = Enrolled(
+        authenticator_id=enrollment.authenticator_id,
+        enrollment_id=enrollment.enrollment_id,
+        application_id=enrollment.application_id,
+        factor=enrollment.factor,
+        epoch=FIRST_EPOCH,
+    )
+    about = enrollment.subject_ref
+    return about_person(ENROLLED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def authenticator_removed(tenant: UUID, removed: Authenticator, *, now: datetime) -> CloudEvent:
+    """Say that an authenticator counts no more from its present epoch on."""
+    data = AuthenticatorRemoved(
+        authenticator_id=removed.authenticator_id,
+        factor=removed.factor,
+        epoch=removed.epoch,
+        reason=RemovalReason.REMOVED if removed.reset_id is None else RemovalReason.RESET,
+        reset_id=removed.reset_id,
+    )
+    about = removed.subject_ref
+    return about_person(AUTHENTICATOR_REMOVED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def reset_applied(
+    tenant: UUID,
+    subject_ref: UUID,
+    *,
+    reset_id: UUID,
+    removed: Sequence[Authenticator],
+    now: datetime,
+) -> CloudEvent:
+    """Say what a reset removed."""
+    ids = tuple(one.authenticator_id for one in removed)
+    data = ResetApplied(reset_id=reset_id, authenticators=ids)
+    return about_person(RESET_APPLIED, data, tenant=tenant, subject_ref=subject_ref, now=now)

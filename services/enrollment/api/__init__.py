@@ -1,0 +1,1 @@
+"""The HTTP doors of enrollment: parse, call a use case, render."""

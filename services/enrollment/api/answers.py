@@ -1,0 +1,77 @@
+"""Domain values as response bodies."""
+
+from datetime import datetime
+
+import segno
+from fastapi import Response
+
+from services.enrollment.api.schemas import (
+    AuthenticatorShown,
+    ConfirmationAnswer,
+    EnrollmentShown,
+    EnrollmentStarted,
+)
+from services.enrollment.domain.enrollment import Enrollment, Status, status_at
+from services.enrollment.use_cases.authenticators import Named
+from services.enrollment.use_cases.confirm import Confirmed
+from services.enrollment.use_cases.enroll import Started
+
+# Pixels a module, and the quiet zone that ISO/IEC 18004 asks for, in modules.
+_SCALE = 6
+_BORDER = 4
+
+
+def never_stored(response: Response) -> None:
+    """Keep secrets and names out of every cache; a dependency of all public routes."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+def enrollment_started(started: Started) -> EnrollmentStarted:
+    about, parameters = started.enrollment, started.enrollment.parameters
+    code = segno.make_qr(started.shown.uri)
+    return EnrollmentStarted(
+        enrollment_id=about.enrollment_id,
+        factor=about.factor,
+        otpauth_uri=started.shown.uri,
+        key=started.shown.key,
+        qr_png=code.png_data_uri(scale=_SCALE, border=_BORDER),
+        # A light ground of its own: scanners do not find a code on a dark page.
+        qr_svg=code.svg_inline(scale=_SCALE, border=_BORDER, light="#fff"),
+        expires_at=about.expires,
+        algorithm=parameters.algorithm,
+        digits=parameters.digits,
+        period=parameters.period,
+    )
+
+
+def enrollment_shown(about: Enrollment, now: datetime) -> EnrollmentShown:
+    status = status_at(about, now)
+    became = about.authenticator_id if status is Status.CONFIRMED else None
+    return EnrollmentShown(
+        enrollment_id=about.enrollment_id,
+        factor=about.factor,
+        status=status,
+        tries_left=about.tries_left,
+        expires_at=about.expires,
+        authenticator_id=became,
+    )
+
+
+def confirmation_answer(confirmed: Confirmed) -> ConfirmationAnswer:
+    return ConfirmationAnswer(
+        authenticator_id=confirmed.enrollment.authenticator_id,
+        factor=confirmed.enrollment.factor,
+        recovery_ticket=confirmed.ticket,
+        confirmed_at=confirmed.at,
+    )
+
+
+def authenticator_shown(named: Named) -> AuthenticatorShown:
+    about = named.authenticator
+    return AuthenticatorShown(
+        authenticator_id=about.authenticator_id,
+        factor=about.factor,
+        name=named.name,
+        status=about.status,
+        enrolled_at=about.enrolled_at,
+    )

@@ -1,0 +1,142 @@
+"""The composition root of enrollment: the only place that builds things."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from contracts.callers import find_caller
+from contracts.vocabulary import Service
+from libs.postgres.migrate import migrate
+from libs.service.apps import internal_app, public_app
+from libs.service.main import Roles
+from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.plumbing import Plumbing, open_plumbing
+from libs.service.settings import refuse_unknown_variables
+from libs.web.health import health_routes
+from libs.web.server import http_part
+from services.enrollment.api.authenticators import authenticator_routes
+from services.enrollment.api.enrollments import enrollment_routes
+from services.enrollment.api.internal import internal_routes
+from services.enrollment.consumer import TOPICS, Events
+from services.enrollment.gateways import Policy, Verification
+from services.enrollment.settings import Settings
+from services.enrollment.use_cases.authenticators import Authenticators
+from services.enrollment.use_cases.confirm import Confirm
+from services.enrollment.use_cases.credentials import Credentials
+from services.enrollment.use_cases.enroll import Enroll
+from services.enrollment.use_cases.remove import Remove
+from services.enrollment.use_cases.seals import Sealing
+from services.enrollment.use_cases.tickets import Tickets
+from services.enrollment.workers import Backlog, Workers
+
+SERVICE = Service.ENROLLMENT.value
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """All that enrollment does."""
+
+    enroll: Enroll
+    confirm: Confirm
+    authenticators: Authenticators
+    remove: Remove
+    credentials: Credentials
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The two apps, and what runs beside them."""
+
+    public: FastAPI
+    internal: FastAPI
+    events: Events
+    workers: Workers
+
+
+def bring_schema_up_to_date() -> None:
+    """Apply the migrations that are missing."""
+    settings = _settings()
+    migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[Roles]:
+    """Open everything that a process of enrollment needs; yield what runs in each role."""
+    settings = _settings()
+    async with open_plumbing(SERVICE, settings) as plumbing:
+        health = MessagingHealth()
+        parts = assemble(
+            plumbing,
+            policy_url=settings.policy_url,
+            verification_url=settings.verification_url,
+            health=health,
+        )
+        internal = http_part(
+            parts.internal, host=settings.internal_host, port=settings.internal_port
+        )
+        public = http_part(parts.public, host=settings.host, port=settings.port)
+        consumer = consumer_part(
+            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+        )
+        yield {
+            "every": [internal],
+            "api": [public],
+            "consumer": [consumer, parts.workers.retry_revocations, parts.workers.forget],
+            "relay": [relay_part(plumbing, settings, health)],
+        }
+
+
+def assemble(
+    plumbing: Plumbing, *, policy_url: str, verification_url: str, health: MessagingHealth
+) -> Assembled:
+    """Put the use cases behind their doors."""
+    cases = _use_cases(plumbing, policy_url=policy_url, verification_url=verification_url)
+    backlog = Backlog()
+
+    def readings() -> dict[str, float]:
+        return health.readings() | {"revocations_pending": backlog.revocations}
+
+    workers = Workers(plumbing.worker_pool, cases.remove, backlog, plumbing.clock)
+    internal = internal_app(
+        SERVICE,
+        routers=[
+            health_routes(database_check(plumbing), readings),
+            internal_routes(cases.credentials, cases.remove, plumbing.callers),
+        ],
+    )
+    return Assembled(_public(plumbing, cases), internal, Events(cases.remove), workers)
+
+
+def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) -> UseCases:
+    pool, clock = plumbing.app_pool, plumbing.clock
+    policy = Policy(plumbing.client(Service.POLICY, policy_url))
+    verification = Verification(plumbing.client(Service.VERIFICATION, verification_url))
+    sealing = Sealing(plumbing.data_keys)
+    return UseCases(
+        enroll=Enroll(pool, policy, sealing, clock),
+        confirm=Confirm(pool, sealing, Tickets(plumbing.identity), clock),
+        authenticators=Authenticators(pool, policy, sealing),
+        remove=Remove(pool, plumbing.worker_pool, verification, clock),
+        credentials=Credentials(pool, sealing),
+    )
+
+
+def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
+    find = find_caller(plumbing.app_pool)
+    return public_app(
+        SERVICE,
+        title="Watchword: enrollment",
+        routers=[
+            enrollment_routes(cases.enroll, cases.confirm, find=find, clock=plumbing.clock),
+            authenticator_routes(cases.authenticators, cases.remove, find=find),
+        ],
+    )
+
+
+def _settings() -> Settings:
+    refuse_unknown_variables(Settings)
+    return Settings()

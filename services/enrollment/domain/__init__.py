@@ -1,0 +1,1 @@
+"""Rules of enrollment: values in, values out; no clock, no database."""

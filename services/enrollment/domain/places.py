@@ -1,0 +1,23 @@
+"""What each kind of sealed value is bound to."""
+
+from uuid import UUID
+
+from contracts.vocabulary import Factor
+from services.enrollment.domain.authenticator import FIRST_EPOCH
+
+SECRET = "pending secret"  # noqa: S105 - the name of a purpose
+NAME = "authenticator name"
+CONFIRMATION = "confirmation"
+
+
+def secret_place(
+    tenant: UUID, subject_ref: UUID, *, authenticator_id: UUID, factor: Factor
+) -> tuple[str, ...]:
+    """Return where a secret belongs from the start of the enrollment until it was claimed."""
+    owner = (str(tenant), str(subject_ref), str(authenticator_id))
+    return (SECRET, *owner, factor.value, str(FIRST_EPOCH))
+
+
+def name_place(tenant: UUID, subject_ref: UUID, *, authenticator_id: UUID) -> tuple[str, ...]:
+    """Return where an authenticator's name belongs."""
+    return (NAME, str(tenant), str(subject_ref), str(authenticator_id))

@@ -1,0 +1,94 @@
+"""Enrollment's calls to other services."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from contracts.internal import (
+    RESOLVE_SUBJECT,
+    REVOKE,
+    Done,
+    ResolvedSubject,
+    ResolveSubject,
+    Revoke,
+    RevokedAuthenticator,
+    letter_place,
+)
+from libs.sealing.letter import LetterBox
+from libs.sealing.seal import SealBroken
+from libs.web.internal_client import InternalClient, Refused, Unreachable
+from services.enrollment.domain.authenticator import Authenticator
+
+_LOG = structlog.get_logger("enrollment")
+
+
+@dataclass(frozen=True)
+class KnownSubject:
+    """Whom the application means, and what to call them in an authenticator app."""
+
+    subject_ref: UUID
+    label: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Policy, which knows who is who."""
+
+    client: InternalClient
+
+    async def resolve(self, tenant: UUID, subject: str) -> KnownSubject | None:
+        """Return the subject, or None where there is none; raises Unreachable."""
+        box = LetterBox()
+        question = ResolveSubject(tenant=tenant, subject=subject, public_key=box.public_key)
+        try:
+            answer = await self.client.post(RESOLVE_SUBJECT.path, question.model_dump(mode="json"))
+            resolved = ResolvedSubject.model_validate(answer)
+            place = letter_place(RESOLVE_SUBJECT, tenant, subject)
+            label = str(box.open(resolved.letter, place=place)["label"])
+        except Refused as refusal:
+            if refusal.status == 404:
+                return None
+            raise Unreachable(f"policy: {refusal.status}") from None
+        except (ValidationError, SealBroken, KeyError):
+            raise Unreachable("policy: not an answer to the question") from None
+        return KnownSubject(resolved.subject_ref, label)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Verification, which accepts codes."""
+
+    client: InternalClient
+
+    async def revoke(
+        self,
+        tenant: UUID,
+        subject_ref: UUID,
+        *,
+        removed: Sequence[Authenticator],
+        reset_id: UUID | None,
+    ) -> bool:
+        """Tell whether verification has committed that it accepts none of these any more."""
+        body = Revoke(
+            tenant=tenant,
+            subject_ref=subject_ref,
+            authenticators=tuple(_revoked(one) for one in removed),
+            reset_id=reset_id,
+        )
+        try:
+            answer = await self.client.post(REVOKE.path, body.model_dump(mode="json"))
+            effective, cause = Done.model_validate(answer).effective, "not effective yet"
+        except (Unreachable, Refused, ValidationError) as error:
+            effective, cause = False, type(error).__name__
+        if not effective:
+            _LOG.error("revocation pending", subject_ref=str(subject_ref), cause=cause)
+        return effective
+
+
+def _revoked(one: Authenticator) -> RevokedAuthenticator:
+    return RevokedAuthenticator(
+        authenticator_id=one.authenticator_id, factor=one.factor, epoch=one.epoch
+    )

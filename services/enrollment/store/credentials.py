@@ -1,0 +1,58 @@
+"""Credentials that wait to be claimed."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from contracts.vocabulary import Algorithm, Factor
+from libs.postgres.pool import Connection
+from services.enrollment.domain.authenticator import Status
+from services.enrollment.domain.totp import TotpParameters
+
+
+@dataclass(frozen=True)
+class StoredCredential:
+    """A credential; `sealed` is None when it was erased."""
+
+    authenticator_id: UUID
+    subject_ref: UUID
+    factor: Factor
+    epoch: int
+    parameters: TotpParameters
+    last_step: int
+    status: Status
+    claimed_by: UUID | None
+    sealed: bytes | None = field(repr=False)
+
+
+async def lock_credential(tx: Connection, authenticator_id: UUID) -> StoredCredential | None:
+    """Return a credential as it is now, until the transaction ends."""
+    row = await tx.fetchrow(
+        "SELECT * FROM authenticator WHERE id = $1 FOR UPDATE", authenticator_id
+    )
+    if row is None:
+        return None
+    return StoredCredential(
+        authenticator_id=row["id"],
+        subject_ref=row["subject_ref"],
+        factor=Factor(row["factor"]),
+        epoch=row["epoch"],
+        parameters=TotpParameters(
+            Algorithm(row["algorithm"]), digits=row["digits"], period=row["period"]
+        ),
+        last_step=row["last_step"],
+        status=Status(row["status"]),
+        claimed_by=row["claimed_by"],
+        sealed=row["sealed"],
+    )
+
+
+async def save_claim(tx: Connection, authenticator_id: UUID, attempt: UUID) -> None:
+    """Store which attempt owns the credential."""
+    await tx.execute(
+        "UPDATE authenticator SET claimed_by = $2 WHERE id = $1", authenticator_id, attempt
+    )
+
+
+async def erase_secret(tx: Connection, authenticator_id: UUID) -> None:
+    """Erase our copy of the secret."""
+    await tx.execute("UPDATE authenticator SET sealed = NULL WHERE id = $1", authenticator_id)

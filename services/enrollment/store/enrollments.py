@@ -1,0 +1,136 @@
+"""Subjects as locks, and enrollments that are under way."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from contracts.vocabulary import Algorithm, Factor
+from libs.postgres.pool import Connection
+from services.enrollment.domain.enrollment import Enrollment, Status
+from services.enrollment.domain.totp import TotpParameters
+
+
+@dataclass(frozen=True)
+class Seals:
+    """The secret and the name as they are stored; a secret that was erased is None."""
+
+    secret: bytes | None = field(repr=False)
+    name: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class StoredEnrollment:
+    """An enrollment with what is sealed of it, and the digest of the code that confirmed it."""
+
+    enrollment: Enrollment
+    seals: Seals
+    confirmed_code: bytes | None = field(repr=False)
+
+
+async def lock_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> None:
+    """Make the subject's row where it is missing, and lock it: every change begins with this."""
+    await tx.execute(
+        "INSERT INTO subject (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        tenant,
+        subject_ref,
+    )
+    await tx.execute("SELECT 1 FROM subject WHERE id = $1 FOR UPDATE", subject_ref)
+
+
+async def add_enrollment(
+    tx: Connection, tenant: UUID, enrollment: Enrollment, *, seals: Seals, started: datetime
+) -> None:
+    """Store an enrollment of a locked subject."""
+    await tx.execute(
+        "INSERT INTO enrollment (tenant_id, id, authenticator_id, subject_ref, application_id,"
+        " factor, algorithm, digits, period, status, tries_left, sealed, sealed_name, started,"
+        " expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        tenant,
+        enrollment.enrollment_id,
+        enrollment.authenticator_id,
+        enrollment.subject_ref,
+        enrollment.application_id,
+        enrollment.factor,
+        enrollment.parameters.algorithm,
+        enrollment.parameters.digits,
+        enrollment.parameters.period,
+        enrollment.status,
+        enrollment.tries_left,
+        seals.secret,
+        seals.name,
+        started,
+        enrollment.expires,
+    )
+
+
+async def find_enrollment(
+    tx: Connection, enrollment_id: UUID, application_id: UUID
+) -> StoredEnrollment | None:
+    """Return an enrollment that this application started."""
+    row = await tx.fetchrow(
+        "SELECT * FROM enrollment WHERE id = $1 AND application_id = $2",
+        enrollment_id,
+        application_id,
+    )
+    return _stored(row) if row is not None else None
+
+
+async def lock_enrollment(tx: Connection, enrollment_id: UUID) -> StoredEnrollment | None:
+    """Return an enrollment of a locked subject as it is now, until the transaction ends."""
+    row = await tx.fetchrow("SELECT * FROM enrollment WHERE id = $1 FOR UPDATE", enrollment_id)
+    return _stored(row) if row is not None else None
+
+
+async def save_wrong_code(tx: Connection, enrollment: Enrollment) -> None:
+    """Store that a try was lost; when the enrollment is over, its secret is too."""
+    await tx.execute(
+        "UPDATE enrollment SET tries_left = $2, status = $3,"
+        " sealed = CASE WHEN $3 = 'pending' THEN sealed END,"
+        " sealed_name = CASE WHEN $3 = 'pending' THEN sealed_name END WHERE id = $1",
+        enrollment.enrollment_id,
+        enrollment.tries_left,
+        enrollment.status.value,
+    )
+
+
+async def save_confirmed(tx: Connection, enrollment: Enrollment, *, code_digest: bytes) -> None:
+    """Store that an enrollment was confirmed; what was sealed is the authenticator's now."""
+    await tx.execute(
+        "UPDATE enrollment SET status = 'confirmed', confirmed_at = $2, confirmed_code = $3,"
+        " sealed = NULL, sealed_name = NULL WHERE id = $1",
+        enrollment.enrollment_id,
+        enrollment.confirmed_at,
+        code_digest,
+    )
+
+
+async def cancel_enrollments(tx: Connection, subject_ref: UUID) -> None:
+    """End what a locked subject has begun to enroll, and erase its secrets."""
+    await tx.execute(
+        "UPDATE enrollment SET status = 'cancelled', sealed = NULL, sealed_name = NULL"
+        " WHERE subject_ref = $1 AND status = 'pending'",
+        subject_ref,
+    )
+
+
+def _stored(row: asyncpg.Record) -> StoredEnrollment:
+    return StoredEnrollment(
+        enrollment=Enrollment(
+            enrollment_id=row["id"],
+            authenticator_id=row["authenticator_id"],
+            subject_ref=row["subject_ref"],
+            application_id=row["application_id"],
+            factor=Factor(row["factor"]),
+            parameters=TotpParameters(
+                Algorithm(row["algorithm"]), digits=row["digits"], period=row["period"]
+            ),
+            status=Status(row["status"]),
+            tries_left=row["tries_left"],
+            expires=row["expires"],
+            confirmed_at=row["confirmed_at"],
+        ),
+        seals=Seals(row["sealed"], row["sealed_name"]),
+        confirmed_code=row["confirmed_code"],
+    )

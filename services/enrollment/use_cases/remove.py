@@ -1,0 +1,128 @@
+"""Remove authenticators: one, or all of a subject for a reset; then see that it is effective."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from contracts.topics import EVENTS
+from libs.clock import Clock
+from libs.messaging.outbox import announce
+from libs.postgres.pool import Connection, Pool, tenant_transaction
+from services.enrollment.announcements import authenticator_removed, reset_applied
+from services.enrollment.domain.authenticator import Authenticator, Status
+from services.enrollment.domain.refusals import Refusal
+from services.enrollment.gateways import Verification
+from services.enrollment.store.authenticators import (
+    add_reset,
+    find_authenticator,
+    lock_with_status,
+    save_effective,
+    save_removal,
+)
+from services.enrollment.store.due import take_revocations
+from services.enrollment.store.enrollments import cancel_enrollments, lock_subject
+
+# Whoever removes tells verification at once; the worker comes only where that did not succeed.
+_RETRY_AFTER = timedelta(seconds=3)
+_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Removes here first, durably and announced; verification is told next, until it answers."""
+
+    pool: Pool
+    worker_pool: Pool
+    verification: Verification
+    clock: Clock
+
+    async def one(self, tenant: UUID, authenticator_id: UUID) -> Status | Refusal:
+        """Remove an authenticator and return its status; asking again is harmless."""
+        async with tenant_transaction(self.pool, tenant) as tx:
+            stored = await find_authenticator(tx, authenticator_id)
+        if stored is None:
+            return Refusal.UNKNOWN
+        subject_ref, now = stored.authenticator.subject_ref, self.clock()
+        async with tenant_transaction(self.pool, tenant) as tx:
+            await lock_subject(tx, tenant, subject_ref)
+            active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
+            wanted = [one for one in active if one.authenticator_id == authenticator_id]
+            await _remove(tx, tenant, wanted, reset_id=None, now=now)
+        pending = await self.make_effective(tenant, subject_ref)
+        return Status.REMOVING if authenticator_id in pending else Status.REMOVED
+
+    async def for_reset(self, tenant: UUID, subject_ref: UUID, *, reset_id: UUID) -> bool:
+        """Apply a reset and tell whether none of the old authenticators is accepted any more."""
+        async with tenant_transaction(self.pool, tenant) as tx:
+            await self.apply_reset(tx, tenant, subject_ref, reset_id=reset_id)
+        return not await self.make_effective(tenant, subject_ref)
+
+    async def apply_reset(
+        self, tx: Connection, tenant: UUID, subject_ref: UUID, *, reset_id: UUID
+    ) -> None:
+        """Remove all that the subject has now; the same reset again removes nothing more."""
+        now = self.clock()
+        await lock_subject(tx, tenant, subject_ref)
+        if not await add_reset(tx, tenant, subject_ref, reset_id=reset_id, now=now):
+            return
+        active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
+        removed = await _remove(tx, tenant, active, reset_id=reset_id, now=now)
+        await cancel_enrollments(tx, subject_ref)
+        event = reset_applied(tenant, subject_ref, reset_id=reset_id, removed=removed, now=now)
+        await announce(tx, topic=EVENTS.name, event=event)
+
+    async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:
+        """Tell verification what it must not accept; return what it has not confirmed."""
+        async with tenant_transaction(self.pool, tenant) as tx:
+            removing = await lock_with_status(tx, subject_ref, Status.REMOVING)
+        by_reset: dict[UUID | None, list[Authenticator]] = defaultdict(list)
+        for one in removing:
+            by_reset[one.reset_id].append(one)
+        pending: set[UUID] = set()
+        for reset_id, removed in by_reset.items():
+            ids = [one.authenticator_id for one in removed]
+            if await self.verification.revoke(
+                tenant, subject_ref, removed=removed, reset_id=reset_id
+            ):
+                await self._effective(tenant, subject_ref, ids)
+            else:
+                pending.update(ids)
+        return frozenset(pending)
+
+    async def forgotten(
+        self, tx: Connection, tenant: UUID, subject_ref: UUID, *, authenticator_id: UUID
+    ) -> None:
+        """Take note that verification accepts nothing of this authenticator any more."""
+        await lock_subject(tx, tenant, subject_ref)
+        await save_effective(tx, subject_ref, [authenticator_id])
+
+    async def retry_due(self) -> None:
+        """Tell verification again what it has not confirmed in time."""
+        due = await take_revocations(self.worker_pool, now=self.clock(), most=_AT_ONCE)
+        await asyncio.gather(*(self.make_effective(tenant, subject) for tenant, subject in due))
+
+    async def _effective(self, tenant: UUID, subject_ref: UUID, ids: Sequence[UUID]) -> None:
+        async with tenant_transaction(self.pool, tenant) as tx:
+            await lock_subject(tx, tenant, subject_ref)
+            await save_effective(tx, subject_ref, ids)
+
+
+async def _remove(
+    tx: Connection,
+    tenant: UUID,
+    active: Sequence[Authenticator],
+    *,
+    reset_id: UUID | None,
+    now: datetime,
+) -> list[Authenticator]:
+    removed = [
+        replace(one, status=Status.REMOVING, epoch=one.epoch + 1, reset_id=reset_id)
+        for one in active
+    ]
+    for one in removed:
+        await save_removal(tx, one, due=now + _RETRY_AFTER)
+        await announce(tx, topic=EVENTS.name, event=authenticator_removed(tenant, one, now=now))
+    return removed

@@ -1,0 +1,86 @@
+"""Seals secrets and names under the tenant's keys; none of this inside a transaction."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from uuid import UUID
+
+from contracts.vocabulary import Factor
+from libs.sealing.data_keys import DataKeys
+from libs.sealing.seal import key_version, open_seal, seal
+from services.enrollment.domain.authenticator import Authenticator
+from services.enrollment.domain.enrollment import Enrollment
+from services.enrollment.domain.places import (
+    CONFIRMATION,
+    NAME,
+    SECRET,
+    name_place,
+    secret_place,
+)
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """Opens and closes what enrollment keeps sealed."""
+
+    data_keys: DataKeys
+
+    async def seal_secret(self, tenant: UUID, enrollment: Enrollment, secret: bytes) -> bytes:
+        """Return the secret as it is stored, until it is claimed."""
+        key = await self.data_keys.newest(tenant=tenant, purpose=SECRET)
+        return seal(key, secret, place=_secret_place_of(tenant, enrollment))
+
+    async def open_secret(self, tenant: UUID, enrollment: Enrollment, sealed: bytes) -> bytes:
+        """Return the secret of an enrollment."""
+        place = _secret_place_of(tenant, enrollment)
+        return await self._open(tenant, SECRET, sealed, place=place)
+
+    async def open_claimed(
+        self,
+        tenant: UUID,
+        subject_ref: UUID,
+        *,
+        authenticator_id: UUID,
+        factor: Factor,
+        sealed: bytes,
+    ) -> bytes:
+        """Return the secret of a credential that is claimed."""
+        place = secret_place(tenant, subject_ref, authenticator_id=authenticator_id, factor=factor)
+        return await self._open(tenant, SECRET, sealed, place=place)
+
+    async def seal_name(self, tenant: UUID, enrollment: Enrollment, name: str) -> bytes:
+        """Return the name as it is stored, from the enrollment on."""
+        key = await self.data_keys.newest(tenant=tenant, purpose=NAME)
+        about, becomes = enrollment.subject_ref, enrollment.authenticator_id
+        return seal(key, name.encode(), place=name_place(tenant, about, authenticator_id=becomes))
+
+    async def open_name(self, tenant: UUID, one: Authenticator, sealed: bytes) -> str:
+        """Return the name of an authenticator."""
+        place = name_place(tenant, one.subject_ref, authenticator_id=one.authenticator_id)
+        return (await self._open(tenant, NAME, sealed, place=place)).decode()
+
+    async def code_digest(self, tenant: UUID, enrollment: Enrollment, code: str) -> bytes:
+        """Return what a repeated confirmation is recognised by.
+
+        Under the tenant's key: a code has so few bits that its plain digest would be the code.
+        """
+        key = await self.data_keys.newest(tenant=tenant, purpose=CONFIRMATION)
+        message = enrollment.enrollment_id.bytes + code.encode()
+        return hmac.new(key.key, message, hashlib.sha256).digest()
+
+    async def _open(
+        self, tenant: UUID, purpose: str, sealed: bytes, *, place: tuple[str, ...]
+    ) -> bytes:
+        key = await self.data_keys.version(
+            tenant=tenant, purpose=purpose, version=key_version(sealed)
+        )
+        return open_seal(key, sealed, place=place)
+
+
+def _secret_place_of(tenant: UUID, enrollment: Enrollment) -> tuple[str, ...]:
+    return secret_place(
+        tenant,
+        enrollment.subject_ref,
+        authenticator_id=enrollment.authenticator_id,
+        factor=enrollment.factor,
+    )

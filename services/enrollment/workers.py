@@ -1,0 +1,65 @@
+"""Loops that take work which is due: secrets to forget, revocations that nobody confirmed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from libs.clock import Clock
+from libs.postgres.pool import Pool
+from services.enrollment.store.due import count_revocations, forget_enrollments
+from services.enrollment.use_cases.remove import Remove
+
+_LOG = structlog.get_logger("workers")
+_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+@dataclass
+class Backlog:
+    """How many removals verification has not confirmed, as last seen."""
+
+    revocations: int = 0
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The loops of one process; several processes share the work without harm."""
+
+    pool: Pool
+    remove: Remove
+    backlog: Backlog
+    clock: Clock
+    retry_every: timedelta = timedelta(seconds=2)
+    forget_every: timedelta = timedelta(seconds=15)
+
+    async def retry_revocations(self, stop: asyncio.Event) -> None:
+        """Tell verification again and again (a part of the process)."""
+        await _every(self.retry_every, self._retry, stop=stop)
+
+    async def forget(self, stop: asyncio.Event) -> None:
+        """Erase the secrets of enrollments that expired (a part of the process)."""
+        await _every(self.forget_every, self._forget, stop=stop)
+
+    async def _retry(self) -> None:
+        await self.remove.retry_due()
+        self.backlog.revocations = await count_revocations(self.pool)
+
+    async def _forget(self) -> None:
+        await forget_enrollments(self.pool, now=self.clock())
+
+
+async def _every(
+    interval: timedelta, work: Callable[[], Awaitable[None]], *, stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
+        try:
+            await work()
+        except _FAILURES as error:
+            _LOG.warning("work waits", exception=type(error).__name__)
+        try:
+            await asyncio.wait_for(stop.wait(), interval.total_seconds())
+        except TimeoutError:
+            continue

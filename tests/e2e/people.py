@@ -1,0 +1,232 @@
+"""A tenant with an application and people, through the public API only."""
+
+import asyncio
+import io
+import json
+import time
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import uuid4
+
+import httpx2
+import pyotp
+import zxingcpp
+from PIL import Image
+
+from deploy.local.system import System
+from libs.messaging.cloud_event import CloudEvent, parse
+from libs.messaging.kafka import KafkaSettings, read_topic
+
+PATIENCE = timedelta(seconds=30)
+Found = TypeVar("Found")
+
+
+@dataclass
+class Person:
+    """Somebody who logs in, with a phone once they are enrolled; `steps` tells the used codes."""
+
+    name: str
+    subject_ref: str
+    authenticator_id: str = ""
+    phone: pyotp.TOTP | None = None
+    recovery_key: str = ""
+    otpauth: str = ""
+    key: str = ""
+    used: int = 0
+
+    def next_code(self) -> str:
+        """Return a code that was not used yet: that of now, or the one the phone shows next."""
+        if self.phone is None:
+            raise AssertionError("not enrolled")
+        now = int(time.time()) // self.phone.interval
+        step = max(now, self.used + 1)
+        assert step <= now + 1, "both codes that are good now are used"
+        self.used = step
+        return self.phone.generate_otp(step)
+
+    def code_in_use(self) -> str:
+        """Return the code that was used last."""
+        if self.phone is None:
+            raise AssertionError("not enrolled")
+        return self.phone.generate_otp(self.used)
+
+    def wrong_code(self) -> str:
+        """Return a code that is none of those near now."""
+        if self.phone is None:
+            raise AssertionError("not enrolled")
+        now = int(time.time()) // self.phone.interval
+        near = {self.phone.generate_otp(now + step) for step in range(-3, 4)}
+        return next(code for digit in "0123456789" if (code := digit * 6) not in near)
+
+
+@dataclass
+class Tenancy:
+    """One tenant, its manager, and one application that asks for the second step."""
+
+    system: System
+    http: httpx2.AsyncClient
+    tenant_id: str
+    manage_key: str
+    application_id: str
+    key: str
+    since: datetime
+
+    async def ask(
+        self, path: str, body: Mapping[str, object], *, key: str | None = None, method: str = "POST"
+    ) -> httpx2.Response:
+        """Send a request as the application, or with another key."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return await self.http.request(method, path, json=body, headers=headers)
+
+    async def must(
+        self, path: str, body: Mapping[str, object], *, status: int, key: str | None = None
+    ) -> dict[str, object]:
+        """Send a request whose answer must have a status; returns its body."""
+        answer = await self.ask(path, body, key=key)
+        assert answer.status_code == status, answer.text
+        content: dict[str, object] = answer.json()
+        return content
+
+    async def get(self, path: str) -> httpx2.Response:
+        """Read something as the application."""
+        return await self.http.get(path, headers={"Authorization": f"Bearer {self.key}"})
+
+    async def application(self, policy: Mapping[str, object]) -> str:
+        """Make another application of the tenant; returns its key once it works."""
+        made = await self.must(
+            "/v1/applications",
+            {"name": "Another", "scopes": ["enroll", "verify"], "policy": policy},
+            status=201,
+            key=self.manage_key,
+        )
+        key = str(made["key"])
+
+        async def works() -> bool:
+            return (await self.ask("/v1/decisions", {"subject": "x"}, key=key)).status_code == 200
+
+        await until(works)
+        return key
+
+    async def person(self, *, language: str = "en") -> Person:
+        """Make a subject, known to every service."""
+        name = f"{uuid4().hex[:12]}@example.org"
+        made = await self.must(
+            "/v1/subjects",
+            {"subject": name, "email": name, "language": language},
+            status=201,
+            key=self.manage_key,
+        )
+        return Person(name=name, subject_ref=str(made["subject_ref"]))
+
+    async def enroll(self, person: Person, *, name: str = "My phone") -> None:
+        """Enroll a TOTP authenticator: scan the QR code, confirm, keep the recovery key."""
+        started = await self.must(
+            "/v1/enrollments",
+            {"subject": person.name, "factor": "totp", "name": name},
+            status=201,
+        )
+        person.otpauth, person.key = scan(str(started["qr_png"])), str(started["key"])
+        phone = pyotp.parse_uri(person.otpauth)
+        assert isinstance(phone, pyotp.TOTP)
+        person.phone, person.used = phone, int(time.time()) // 30
+        path = f"/v1/enrollments/{started['enrollment_id']}/confirmation"
+        confirmed = await self.must(path, {"code": person.code_in_use()}, status=200)
+        person.authenticator_id = str(confirmed["authenticator_id"])
+        issued = await self.must(
+            "/v1/recovery-keys", {"ticket": confirmed["recovery_ticket"]}, status=201
+        )
+        person.recovery_key = str(issued["recovery_key"])
+        acknowledgement = f"/v1/recovery-keys/{issued['recovery_key_id']}/acknowledgement"
+        await self.must(acknowledgement, {"generation": issued["generation"]}, status=200)
+
+    async def enrolled(self, *, language: str = "en") -> Person:
+        """Make a person who is enrolled and whom verification can judge."""
+        person = await self.person(language=language)
+        await self.enroll(person)
+        await self.until_decided(person, "challenge")
+        return person
+
+    async def decision(self, person: Person, *, key: str | None = None) -> object:
+        """Return what the application should do now."""
+        answer = await self.ask("/v1/decisions", {"subject": person.name}, key=key)
+        return answer.json().get("decision")
+
+    async def until_decided(self, person: Person, wanted: str) -> None:
+        """Wait until verification decides so."""
+
+        async def decided() -> bool:
+            return await self.decision(person) == wanted
+
+        await until(decided)
+
+    async def verify(self, person: Person, code: str, **headers: str) -> httpx2.Response:
+        """Have a code judged."""
+        sent = {"Authorization": f"Bearer {self.key}", **headers}
+        body = {"subject": person.name, "code": code}
+        return await self.http.post("/v1/verify", json=body, headers=sent)
+
+    async def events_of(self, person: Person, *, until_type: str) -> list[CloudEvent]:
+        """Read a person's events back from Kafka, until one of a type has come."""
+        settings = KafkaSettings(
+            bootstrap=self.system.servers.kafka.bootstrap_servers, client_id="test"
+        )
+        found: list[CloudEvent] = []
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for record in read_topic(settings, "mfa.events", start=self.since, follow=True):
+                event = parse(record.value)
+                if event.subject == person.subject_ref:
+                    found.append(event)
+                    if event.type == until_type:
+                        break
+        return found
+
+    async def mails_to(self, person: Person) -> list[dict[str, object]]:
+        """Return what lies in the inbox for a person."""
+        async with httpx2.AsyncClient() as http:
+            mails = (await http.get(f"{self.system.inbox_url}/messages")).json()
+        return [mail for mail in mails if person.name in json.dumps(mail["to"])]
+
+
+@asynccontextmanager
+async def new_tenancy(system: System) -> AsyncIterator[Tenancy]:
+    """Make a tenant with an application, and wait until every service knows it."""
+    since = datetime.now(UTC) - timedelta(seconds=1)
+    async with httpx2.AsyncClient(base_url=system.url, timeout=15) as http:
+        operator = {"Authorization": f"Bearer {system.made.operator_key}"}
+        tenant = (await http.post("/v1/tenants", json={"name": "Test"}, headers=operator)).json()
+        made = Tenancy(system, http, tenant["tenant_id"], tenant["key"], "", "", since)
+        application = await made.must(
+            "/v1/applications", {"name": "Test app"}, status=201, key=made.manage_key
+        )
+        made.application_id, made.key = str(application["application_id"]), str(application["key"])
+
+        async def known_everywhere() -> bool:
+            answers = [
+                await made.ask("/v1/decisions", {"subject": "x"}),
+                await made.ask("/v1/enrollments", {"subject": "x", "factor": "totp"}),
+                await made.ask("/v1/recovery-keys", {"ticket": "x"}),
+            ]
+            return [answer.status_code for answer in answers] == [200, 404, 403]
+
+        await until(known_everywhere)
+        yield made
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within: timedelta = PATIENCE) -> None:
+    """Wait until something holds; fails when it does not in time."""
+    deadline = time.monotonic() + within.total_seconds()
+    while not await holds():
+        assert time.monotonic() < deadline, f"{holds.__qualname__} did not hold in time"
+        await asyncio.sleep(0.02)
+
+
+def scan(data_uri: str) -> str:
+    """Read a QR code as a phone would."""
+    picture = b64decode(data_uri.removeprefix("data:image/png;base64,"))
+    codes = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    assert len(codes) == 1
+    return str(codes[0].text)

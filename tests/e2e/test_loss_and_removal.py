@@ -1,0 +1,121 @@
+import pytest
+
+from tests.e2e.people import Tenancy, until
+
+
+@pytest.mark.requirement("A2")
+async def test_the_recovery_key_removes_the_lost_authenticator_and_opens_the_way_to_a_new_one(
+    tenancy: Tenancy,
+) -> None:
+    person = await tenancy.enrolled()
+    lost_code = person.next_code()
+    body = {"subject": person.name, "recovery_key": person.recovery_key}
+
+    recovered = await tenancy.must("/v1/recoveries", body, status=200)
+    with_lost_phone = await tenancy.verify(person, lost_code)
+    decision = await tenancy.decision(person)
+    again = await tenancy.ask("/v1/recoveries", body)
+
+    assert recovered["status"] == "effective"
+    assert with_lost_phone.status_code == 403
+    assert decision == "enroll"
+    assert again.status_code == 403
+
+    async def completed() -> bool:
+        reset = await tenancy.get(f"/v1/resets/{recovered['reset_id']}")
+        return bool(reset.json()["status"] == "completed")
+
+    await until(completed)
+    events = await tenancy.events_of(person, until_type="mfa.reset_completed")
+    types = [event.type for event in events]
+    for expected in (
+        "mfa.recovery_used",
+        "mfa.reset_requested",
+        "mfa.authenticator_removed",
+        "mfa.credential_forgotten",
+        "mfa.reset_completed",
+    ):
+        assert types.count(expected) == 1
+
+    await tenancy.enroll(person, name="New phone")
+    await tenancy.until_decided(person, "challenge")
+    assert (await tenancy.verify(person, person.next_code())).status_code == 200
+
+
+@pytest.mark.requirement("A1")
+async def test_removal_takes_effect_before_its_answer(tenancy: Tenancy) -> None:
+    person = await tenancy.enrolled()
+    path = f"/v1/authenticators/{person.authenticator_id}"
+
+    removed = await tenancy.ask(path, {}, method="DELETE")
+    verified = await tenancy.verify(person, person.next_code())
+
+    assert (removed.status_code, removed.json()["status"]) == (200, "effective")
+    assert verified.status_code == 403
+    assert await tenancy.decision(person) == "enroll"
+
+
+@pytest.mark.fault("R16")
+async def test_with_kafka_down_removal_and_verification_go_on(tenancy: Tenancy) -> None:
+    leaver, stayer = await tenancy.enrolled(), await tenancy.enrolled()
+    kafka = tenancy.system.servers.kafka
+    await kafka.stop()
+    try:
+        path = f"/v1/authenticators/{leaver.authenticator_id}"
+        removed = await tenancy.ask(path, {}, method="DELETE")
+        after = await tenancy.verify(leaver, leaver.next_code())
+        accepted = await tenancy.verify(stayer, stayer.next_code())
+    finally:
+        await kafka.start()
+
+    assert (removed.status_code, removed.json()["status"]) == (200, "effective")
+    assert after.status_code == 403
+    assert accepted.status_code == 200
+    events = await tenancy.events_of(leaver, until_type="mfa.credential_forgotten")
+    assert [event.type for event in events].count("mfa.authenticator_removed") <= 1
+
+
+@pytest.mark.fault("R10")
+async def test_with_verification_down_removal_is_pending_and_then_becomes_true(
+    tenancy: Tenancy,
+) -> None:
+    person = await tenancy.enrolled()
+    await tenancy.system.stop_service("verification")
+    try:
+        path = f"/v1/authenticators/{person.authenticator_id}"
+        removed = await tenancy.ask(path, {}, method="DELETE")
+    finally:
+        await tenancy.system.start_service("verification")
+
+    assert (removed.status_code, removed.json()["status"]) == (202, "pending")
+    await tenancy.until_decided(person, "enroll")
+    assert (await tenancy.verify(person, person.next_code())).status_code == 403
+
+
+async def test_a_list_of_authenticators_shows_what_counts(tenancy: Tenancy) -> None:
+    person = await tenancy.enrolled()
+
+    listed = await tenancy.must("/v1/authenticators/search", {"subject": person.name}, status=200)
+
+    authenticators = listed["authenticators"]
+    assert isinstance(authenticators, list)
+    assert [(one["name"], one["factor"], one["status"]) for one in authenticators] == [
+        ("My phone", "totp", "active")
+    ]
+
+
+@pytest.mark.fault("R16")
+async def test_verification_of_known_people_needs_no_other_service(tenancy: Tenancy) -> None:
+    person = await tenancy.enrolled()
+    others = ("policy", "enrollment", "notification", "recovery")
+    for service in others:
+        await tenancy.system.stop_service(service)
+    try:
+        decision = await tenancy.decision(person)
+        accepted = await tenancy.verify(person, person.next_code())
+    finally:
+        for service in others:
+            await tenancy.system.start_service(service)
+
+    assert decision == "challenge"
+    assert accepted.status_code == 200
