@@ -10,10 +10,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from libs.messaging.failures import INFRASTRUCTURE_ERRORS
 from libs.messaging.handling import ConsumerHealth, ConsumerSettings, Handler, Work, handle
 from libs.messaging.kafka import BROKER_ERRORS, Consumer, KafkaSettings, Place, Record
 from libs.messaging.retrying import retry_parked
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool
 
 __all__ = ["ConsumerHealth", "ConsumerSettings", "Handler", "run_consumer"]

@@ -11,9 +11,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from libs.messaging.cloud_event import CloudEvent, InvalidEvent, parse
 from libs.messaging.dead_letters import write_dead_letter
-from libs.messaging.failures import INFRASTRUCTURE_ERRORS, HandlerFailed
+from libs.messaging.failures import HandlerFailed
 from libs.messaging.kafka import Record
 from libs.messaging.parking import park
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Connection, Pool, enter_tenant
 
 Handler = Callable[[Connection, CloudEvent], Awaitable[None]]

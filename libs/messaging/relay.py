@@ -17,9 +17,9 @@ import asyncpg
 import msgspec
 
 from libs.messaging.cloud_event import CONTENT_TYPE
-from libs.messaging.failures import INFRASTRUCTURE_ERRORS
 from libs.messaging.kafka import Message, Producer
 from libs.messaging.lease import Lease
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Connection, Pool
 
 logger = logging.getLogger(__name__)

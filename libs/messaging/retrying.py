@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from libs.messaging.cloud_event import InvalidEvent
 from libs.messaging.dead_letters import write_dead_letter
-from libs.messaging.failures import INFRASTRUCTURE_ERRORS, HandlerFailed
+from libs.messaging.failures import HandlerFailed
 from libs.messaging.handling import Work, read_event, take_effect
 from libs.messaging.parking import ParkedRecord, count_parked, postpone, release, take_head
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Connection
 
 logger = logging.getLogger(__name__)

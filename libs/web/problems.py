@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.telemetry import current_traceparent
 
 MEDIA_TYPE = "application/problem+json"
@@ -83,6 +84,14 @@ def answer_with_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def plain(_request: Request, error: HTTPException) -> JSONResponse:
         return problem_response(_of_status(error.status_code))
+
+    async def machinery(_request: Request, error: Exception) -> JSONResponse:
+        _LOG.warning("request not served", exception=type(error).__name__)
+        title = "This cannot be done right now; nothing was changed, or a repeat will tell"
+        return problem_response(Problem(503, "unavailable", title, retry_after=1))
+
+    for kind in INFRASTRUCTURE_ERRORS:
+        app.add_exception_handler(kind, machinery)
 
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, error: Exception) -> JSONResponse:

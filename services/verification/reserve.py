@@ -1,8 +1,8 @@
 """The cache in Redis: it may refuse and it may hand out sealed credentials, never accept.
 
 One hash a subject, `w:{<tenant>/<subject_ref>}`, so one cluster slot:
-v version of the copy (0: only a lower bound is known) · c the authenticators · s, t level and time
-of the failure bucket · f consecutive failures.
+v version of the copy, or the lowest that may come · c the authenticators · n how many · s, t level
+and time of the failure bucket · f consecutive failures.
 """
 
 from dataclasses import dataclass
@@ -16,21 +16,25 @@ from redis.exceptions import RedisError
 
 from services.verification.domain.budget import Budget
 
-# KEYS[1] subject · ARGV now, capacity, emptied a second, most consecutive failures.
+# KEYS[1] subject · ARGV now, capacity, emptied a second, most consecutive failures, weight (0: one
+# for each authenticator, because each of them is tried).
 _RESERVE = """
-local kept = redis.call('HMGET', KEYS[1], 'c', 's', 't', 'f')
+local kept = redis.call('HMGET', KEYS[1], 'c', 's', 't', 'f', 'n')
 if not kept[1] then return {'cold'} end
 if tonumber(kept[4]) >= tonumber(ARGV[4]) then return {'locked'} end
 local now = tonumber(ARGV[1])
 local passed = math.max(0, now - tonumber(kept[3]))
 local level = math.max(0, tonumber(kept[2]) - passed * tonumber(ARGV[3]))
-if level + 1 > tonumber(ARGV[2]) then return {'budget', tostring(level)} end
+local weight = tonumber(ARGV[5])
+if weight == 0 then weight = tonumber(kept[5]) end
+if level + weight > tonumber(ARGV[2]) then return {'budget', tostring(level)} end
 local at = math.max(now, tonumber(kept[3]))
-redis.call('HSET', KEYS[1], 's', tostring(level + 1), 't', string.format('%.3f', at))
+redis.call('HSET', KEYS[1], 's', tostring(level + weight), 't', string.format('%.6f', at))
 return {'ok', kept[1]}
 """
 
-# KEYS[1] subject · ARGV version, authenticators, level, its time, consecutive, emptied a second.
+# KEYS[1] subject · ARGV version, authenticators, level, its time, consecutive, emptied a second,
+# how many authenticators.
 # A copy that is older than what was announced is not taken; of two bucket levels the fuller stays.
 _FILL = """
 local kept = redis.call('HMGET', KEYS[1], 'v', 's', 't', 'f')
@@ -44,14 +48,14 @@ if kept[2] then
   level, at = math.max(level, other), later
 end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'c', ARGV[2], 's', tostring(level),
-  't', string.format('%.3f', at), 'f', ARGV[5])
+  't', string.format('%.6f', at), 'f', ARGV[5], 'n', ARGV[7])
 return 1
 """
 
-# KEYS[1] subject · ARGV 1 where the run of failures ended. Gives the charged guess back.
+# KEYS[1] subject · ARGV 1 where the run of failures ended, weight. Gives the charged guess back.
 _REFUND = """
 if redis.call('HEXISTS', KEYS[1], 'c') == 0 then return 0 end
-local level = math.max(0, tonumber(redis.call('HGET', KEYS[1], 's')) - 1)
+local level = math.max(0, tonumber(redis.call('HGET', KEYS[1], 's')) - tonumber(ARGV[2]))
 redis.call('HSET', KEYS[1], 's', tostring(level))
 if ARGV[1] == '1' then redis.call('HSET', KEYS[1], 'f', '0') end
 return 1
@@ -149,8 +153,13 @@ class Cache:
         if policy != "noeviction":
             raise NotSafeToUse(f"maxmemory-policy must be noeviction, not {policy}")
 
-    async def reserve(self, tenant: UUID, subject: UUID, *, now: datetime) -> Reservation:
-        """Charge one guess and return what may judge it, all or nothing."""
+    async def reserve(
+        self, tenant: UUID, subject: UUID, *, now: datetime, named: bool
+    ) -> Reservation:
+        """Charge one guess and return what may judge it, all or nothing.
+
+        A guess costs one for each authenticator that it is tried on; `named` ones are tried alone.
+        """
         answer = await self._call(
             self._reserve,
             tenant,
@@ -160,6 +169,7 @@ class Cache:
                 self._budget.capacity,
                 self._budget.per_second,
                 self._budget.consecutive,
+                1 if named else 0,
             ],
         )
         match answer:
@@ -196,12 +206,13 @@ class Cache:
                 at.timestamp(),
                 consecutive,
                 self._budget.per_second,
+                max(1, len(authenticators)),
             ],
         )
 
-    async def refund(self, tenant: UUID, subject: UUID, *, accepted: bool) -> None:
+    async def refund(self, tenant: UUID, subject: UUID, *, accepted: bool, weight: int) -> None:
         """Give the charged guess back; an accepted one also ends the run of failures."""
-        await self._call(self._refund, tenant, subject, ["1" if accepted else "0"])
+        await self._call(self._refund, tenant, subject, ["1" if accepted else "0", weight])
 
     async def tell_failed(self, tenant: UUID, subject: UUID, *, consecutive: int) -> None:
         """Note how many failures in a row PostgreSQL has counted."""

@@ -20,7 +20,7 @@ _LOG = structlog.get_logger("settle")
 _LARGEST_BATCH = 256
 _TIMEOUT_SECONDS = 5.0
 
-# $1..$14 are arrays, one element an entry; $15.. the budget and the topic. What each part does:
+# $1..$14 and $24 are arrays, one element an entry; $15.. the budget and the topic. The parts:
 # held: the subjects' rows, locked in order, with the bucket as it stands now
 # took: the compare-and-set; a code that is not newer, a lock or a full bucket changes no row
 # counted: failures; refunded: a success ends the run of failures
@@ -31,9 +31,9 @@ WITH entry AS (
         $18::text || ' ' || e.tenant_id || '/' || e.subject_ref AS counted
     FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bool[], $5::uuid[], $6::int[],
         $7::bigint[], $8::timestamptz[], $9::bool[], $10::uuid[], $11::text[], $12::text[],
-        $13::uuid[], $14::text[])
+        $13::uuid[], $14::text[], $24::float8[])
     AS e (n, tenant_id, subject_ref, accept, authenticator_id, epoch, step, now, charged,
-        event_id, type, body, lock_event_id, lock_body)
+        event_id, type, body, lock_event_id, lock_body, weight)
 ), held AS MATERIALIZED (
     SELECT e.n, s.tenant_id, s.id, s.consecutive,
         greatest(0, s.spent - $16 * greatest(0, extract(epoch FROM e.now - s.spent_at))) AS level
@@ -45,17 +45,17 @@ WITH entry AS (
     WHERE e.accept AND a.tenant_id = e.tenant_id AND a.id = e.authenticator_id
         AND a.subject_ref = e.subject_ref AND a.status = 'active' AND a.epoch = e.epoch
         AND a.last_step < e.step AND h.consecutive < $17
-        AND h.level + CASE WHEN e.charged THEN 0 ELSE 1 END <= $15
+        AND h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END <= $15
     RETURNING e.n
 ), counted AS (
     UPDATE subject s SET consecutive = s.consecutive + 1, spent_at = greatest(s.spent_at, e.now),
-        spent = h.level + CASE WHEN e.charged THEN 0 ELSE 1 END
+        spent = h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END
     FROM entry e JOIN held h USING (n)
     WHERE NOT e.accept AND s.tenant_id = e.tenant_id AND s.id = e.subject_ref
     RETURNING e.n, s.consecutive
 ), refunded AS (
     UPDATE subject s SET consecutive = 0, spent_at = greatest(s.spent_at, e.now),
-        spent = greatest(0, h.level - CASE WHEN e.charged THEN 1 ELSE 0 END)
+        spent = greatest(0, h.level - CASE WHEN e.charged THEN e.weight ELSE 0 END)
     FROM took JOIN entry e USING (n) JOIN held h USING (n)
     WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref AND (s.consecutive > 0 OR e.charged)
 ), done AS (
@@ -126,13 +126,14 @@ class Acceptance:
 class Entry:
     """One request to settle: accepted if there is an acceptance, otherwise a failure to count.
 
-    `charged` says that PostgreSQL itself has charged the guess; `lock_event` is written where
-    this failure locks the subject.
+    `weight` is what the guess costs, and `charged` says that PostgreSQL itself has charged it;
+    `lock_event` is written where this failure locks the subject.
     """
 
     tenant: UUID
     subject_ref: UUID
     now: datetime
+    weight: int
     charged: bool
     acceptance: Acceptance | None
     event: CloudEvent
@@ -262,4 +263,5 @@ class Settler:
             [idempotency.key for _, idempotency in repeatable],
             [idempotency.request for _, idempotency in repeatable],
             [idempotency.factor for _, idempotency in repeatable],
+            [float(entry.weight) for entry in entries],
         ]

@@ -51,14 +51,19 @@ def level_at(spent: Spent, now: datetime, budget: Budget) -> float:
     return max(0.0, spent.level - passed * budget.per_second)
 
 
-def allows_one(level: float, budget: Budget) -> bool:
+def weight_of(authenticators: int, *, named: bool) -> int:
+    """Return what a guess costs: one for each authenticator whose codes it is compared with."""
+    return 1 if named else max(1, authenticators)
+
+
+def fits(level: float, weight: int, budget: Budget) -> bool:
     """Tell whether one more guess fits."""
-    return level + 1 <= budget.capacity
+    return level + weight <= budget.capacity
 
 
-def wait_for_one(level: float, budget: Budget) -> timedelta:
+def wait_until_fits(level: float, weight: int, budget: Budget) -> timedelta:
     """Return how long until one more guess fits."""
-    return timedelta(seconds=max(0.0, level + 1 - budget.capacity) / budget.per_second)
+    return timedelta(seconds=max(0.0, level + weight - budget.capacity) / budget.per_second)
 
 
 def guess_chance_a_day(budget: Budget, *, digits: int, steps: int) -> float:

@@ -97,25 +97,30 @@ async def enrolled_factors(tx: Connection, lookup: bytes) -> Sequence[str]:
     return [row["factor"] for row in rows]
 
 
-async def charge(tx: Connection, subject: UUID, *, now: datetime, budget: Budget) -> bool:
+async def charge(
+    tx: Connection, subject: UUID, weight: int, *, now: datetime, budget: Budget
+) -> bool:
     """Charge one guess durably, for when Redis cannot; False where none is left."""
     charged = await tx.fetchval(
-        "UPDATE subject SET spent_at = greatest(spent_at, $2), spent = 1 + greatest(0, spent -"
+        "UPDATE subject SET spent_at = greatest(spent_at, $2), spent = $6 + greatest(0, spent -"
         " $4 * greatest(0, extract(epoch FROM $2 - spent_at)))"
-        " WHERE id = $1 AND consecutive < $5 AND 1 + greatest(0, spent -"
+        " WHERE id = $1 AND consecutive < $5 AND $6 + greatest(0, spent -"
         " $4 * greatest(0, extract(epoch FROM $2 - spent_at))) <= $3 RETURNING true",
         subject,
         now,
         float(budget.capacity),
         budget.per_second,
         budget.consecutive,
+        float(weight),
     )
     return bool(charged)
 
 
-async def give_back(tx: Connection, subject: UUID) -> None:
+async def give_back(tx: Connection, subject: UUID, weight: int) -> None:
     """Take back a durable charge for a guess that was never made."""
-    await tx.execute("UPDATE subject SET spent = greatest(0, spent - 1) WHERE id = $1", subject)
+    await tx.execute(
+        "UPDATE subject SET spent = greatest(0, spent - $2) WHERE id = $1", subject, float(weight)
+    )
 
 
 async def is_active(tx: Connection, authenticator_id: UUID, epoch: int) -> bool:

@@ -8,7 +8,12 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.postgres.pool import Pool, tenant_transaction
-from services.verification.domain.budget import Budget, level_at, wait_for_one
+from services.verification.domain.budget import (
+    Budget,
+    level_at,
+    wait_until_fits,
+    weight_of,
+)
 from services.verification.domain.outcome import Refused, Why
 from services.verification.reserve import (
     Cache,
@@ -27,9 +32,10 @@ _MOST_WITHOUT_CACHE = 16
 
 @dataclass(frozen=True)
 class Charged:
-    """A guess that is paid for, what may judge it, and whether PostgreSQL has the charge."""
+    """A guess that is paid for, what may judge it, its price, and whether PostgreSQL has it."""
 
     authenticators: Sequence[CachedAuthenticator]
+    weight: int
     durably: bool
 
 
@@ -43,40 +49,44 @@ class Guesses:
         self._without_cache = asyncio.Semaphore(_MOST_WITHOUT_CACHE)
         self._loads: dict[tuple[UUID, UUID], asyncio.Task[None]] = {}
 
-    async def reserve(self, tenant: UUID, subject: UUID, *, now: datetime) -> Charged | Refused:
-        """Charge one guess, or say why there is none."""
+    async def reserve(
+        self, tenant: UUID, subject: UUID, *, now: datetime, named: bool
+    ) -> Charged | Refused:
+        """Charge one guess, or say why there is none; `named`: on one authenticator only."""
         try:
-            answer = await self._cache.reserve(tenant, subject, now=now)
+            answer = await self._cache.reserve(tenant, subject, now=now, named=named)
             if isinstance(answer, Cold):
                 await self._load_once(tenant, subject, now)
-                answer = await self._cache.reserve(tenant, subject, now=now)
+                answer = await self._cache.reserve(tenant, subject, now=now, named=named)
         except CacheDown:
-            return await self._reserve_durably(tenant, subject, now)
+            return await self._reserve_durably(tenant, subject, now, named=named)
         match answer:
             case Reserved(authenticators):
-                return Charged(authenticators, durably=False)
+                weight = weight_of(len(authenticators), named=named)
+                return Charged(authenticators, weight, durably=False)
             case Refusal(Denied.LOCKED, _):
                 return Refused(Why.LOCKED)
             case Refusal(_, level):
-                return Refused(Why.BUDGET, wait_for_one(level, self._budget))
+                # At least: a guess on several authenticators has to wait longer.
+                return Refused(Why.BUDGET, wait_until_fits(level, 1, self._budget))
             case Cold():
                 # It changed between the two calls; PostgreSQL knows.
-                return await self._reserve_durably(tenant, subject, now)
+                return await self._reserve_durably(tenant, subject, now, named=named)
 
     async def never_made(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
         """Give back a charge after which no code was looked at."""
         if charged.durably:
             async with tenant_transaction(self._pool, tenant) as tx:
-                await store.give_back(tx, subject)
+                await store.give_back(tx, subject, charged.weight)
             return
         with suppress(CacheDown):
-            await self._cache.refund(tenant, subject, accepted=False)
+            await self._cache.refund(tenant, subject, accepted=False, weight=charged.weight)
 
     async def was_right(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
         """Give the charge back after a code was accepted (best effort: it may only say no)."""
         with suppress(CacheDown):
             if not charged.durably:
-                await self._cache.refund(tenant, subject, accepted=True)
+                await self._cache.refund(tenant, subject, accepted=True, weight=charged.weight)
                 return
             await self._cache.tell_failed(tenant, subject, consecutive=0)
 
@@ -117,19 +127,20 @@ class Guesses:
         )
 
     async def _reserve_durably(
-        self, tenant: UUID, subject: UUID, now: datetime
+        self, tenant: UUID, subject: UUID, now: datetime, *, named: bool
     ) -> Charged | Refused:
         async with self._without_cache, tenant_transaction(self._pool, tenant) as tx:
-            charged = await store.charge(tx, subject, now=now, budget=self._budget)
             stored = await store.load_subject(tx, subject)
-        if stored is None:
-            return Refused(Why.NOTHING_ENROLLED)
+            if stored is None:
+                return Refused(Why.NOTHING_ENROLLED)
+            weight = weight_of(len(stored.authenticators), named=named)
+            charged = await store.charge(tx, subject, weight, now=now, budget=self._budget)
         if charged:
-            return Charged(_cached(stored.authenticators), durably=True)
+            return Charged(_cached(stored.authenticators), weight, durably=True)
         if stored.consecutive >= self._budget.consecutive:
             return Refused(Why.LOCKED)
         level = level_at(stored.spent, now, self._budget)
-        return Refused(Why.BUDGET, wait_for_one(level, self._budget))
+        return Refused(Why.BUDGET, wait_until_fits(level, weight, self._budget))
 
 
 def _cached(stored: Sequence[store.StoredAuthenticator]) -> tuple[CachedAuthenticator, ...]:

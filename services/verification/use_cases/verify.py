@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from contracts.verification import FailureReason
 from libs.clock import Clock
 from libs.messaging.cloud_event import CloudEvent
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import key_version, open_seal
@@ -83,7 +82,7 @@ class Verify:
         """Return how the code was judged, once that is durable; raises AuthorityDown."""
         try:
             return await self._judge(attempt)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except INFRASTRUCTURE_ERRORS as error:
             raise AuthorityDown(type(error).__name__) from None
 
     async def _judge(self, attempt: Attempt) -> Outcome:
@@ -91,7 +90,8 @@ class Verify:
         subject = await self._subject_ref(attempt)
         if subject is None:
             return Refused(Why.NOTHING_ENROLLED)
-        charged = await self._guesses.reserve(attempt.tenant, subject, now=now)
+        named = attempt.authenticator_id is not None
+        charged = await self._guesses.reserve(attempt.tenant, subject, now=now, named=named)
         if isinstance(charged, Refused):
             return await self._first_answer(attempt) or charged
         paid = _Paid(attempt, subject, charged, now)
@@ -196,6 +196,7 @@ class Verify:
                 tenant=tenant,
                 subject_ref=subject,
                 now=paid.now,
+                weight=paid.charged.weight,
                 charged=paid.charged.durably,
                 acceptance=acceptance,
                 event=replace(event, traceparent=trace),

@@ -190,9 +190,16 @@ class World:
 
     async def person(self, tenant: UUID, *, last_step: int = -1) -> Person:
         """Enroll somebody through the claim contract, as enrollment's event would."""
-        name, subject, authenticator_id = f"{uuid4().hex}@example.org", uuid4(), new_id()
-        secret = secrets.token_bytes(20)
+        name, subject = f"{uuid4().hex}@example.org", uuid4()
         self.owners.names[subject] = name
+        return await self._enroll(tenant, subject, name, last_step=last_step)
+
+    async def second_authenticator(self, person: Person) -> Person:
+        """Give a person another authenticator; returns them with that one's phone."""
+        return await self._enroll(person.tenant, person.subject_ref, person.name, last_step=-1)
+
+    async def _enroll(self, tenant: UUID, subject: UUID, name: str, *, last_step: int) -> Person:
+        authenticator_id, secret = new_id(), secrets.token_bytes(20)
         self.owners.credentials[authenticator_id] = Credential(
             factor=Factor.TOTP,
             epoch=1,

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from libs.postgres.pool import tenant_transaction
 from services.verification.app import budget_of
-from services.verification.domain.budget import Spent, allows_one, level_at
+from services.verification.domain.budget import Spent, fits, level_at
 from services.verification.reserve import Refusal, Reserved
 from services.verification.store import subjects as store
 from tests.integration.verification.conftest import World, settings_for
@@ -28,12 +28,12 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
     for _ in range(200):
         now += timedelta(seconds=chance.choice([0, 1, 60, 1800, 5000, -30]))
         level = level_at(spent, now, budget)
-        expected = allows_one(level, budget)
+        expected = fits(level, 1, budget)
         if expected:
             spent = Spent(level + 1, max(now, spent.at))
-        in_redis = await world.cache.reserve(tenant, subject, now=now)
+        in_redis = await world.cache.reserve(tenant, subject, now=now, named=True)
         async with tenant_transaction(world.plumbing.app_pool, tenant) as tx:
-            in_sql = await store.charge(tx, subject, now=now, budget=budget)
+            in_sql = await store.charge(tx, subject, 1, now=now, budget=budget)
 
         assert isinstance(in_redis, Reserved if expected else Refusal)
         assert in_sql is expected

@@ -9,11 +9,12 @@ from services.verification.domain.budget import (
     Budget,
     Spent,
     UnsafeBudget,
-    allows_one,
+    fits,
     guess_chance_a_day,
     level_at,
     refuse_unsafe,
-    wait_for_one,
+    wait_until_fits,
+    weight_of,
 )
 
 BUDGET = Budget(capacity=10, per_day=20, consecutive=50)
@@ -24,7 +25,18 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     ("level", "allowed"), [(0.0, True), (9.0, True), (9.01, False), (10, False)]
 )
 def test_allows_a_guess_only_where_it_fits_whole(level: float, allowed: bool) -> None:
-    assert allows_one(level, BUDGET) is allowed
+    assert fits(level, 1, BUDGET) is allowed
+
+
+@pytest.mark.security("S2")
+@pytest.mark.parametrize(
+    ("authenticators", "named", "weight"),
+    [(0, False, 1), (1, False, 1), (5, False, 5), (5, True, 1)],
+)
+def test_a_guess_costs_one_for_each_authenticator_it_is_tried_on(
+    authenticators: int, named: bool, weight: int
+) -> None:
+    assert weight_of(authenticators, named=named) == weight
 
 
 def test_empties_with_time_and_never_below_nothing() -> None:
@@ -40,8 +52,8 @@ def test_a_clock_that_went_back_empties_nothing() -> None:
 
 
 def test_says_how_long_to_wait() -> None:
-    assert wait_for_one(10.0, BUDGET) == timedelta(days=1) / 20
-    assert wait_for_one(3.0, BUDGET) == timedelta(0)
+    assert wait_until_fits(10.0, 1, BUDGET) == timedelta(days=1) / 20
+    assert wait_until_fits(3.0, 1, BUDGET) == timedelta(0)
 
 
 @given(times=st.lists(st.floats(min_value=0, max_value=3 * 86_400), max_size=200))
@@ -50,7 +62,7 @@ def test_no_24_hours_ever_see_more_than_the_promise(times: list[float]) -> None:
     for second in sorted(times):
         at = NOW + timedelta(seconds=second)
         level = level_at(spent, at, BUDGET)
-        if allows_one(level, BUDGET):
+        if fits(level, 1, BUDGET):
             spent = Spent(level + 1, at)
             made.append(second)
 
