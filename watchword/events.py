@@ -69,7 +69,7 @@ def readable(event: CloudEvent) -> str:
     data = " ".join(f"{name}={value}" for name, value in event.data.items() if value is not None)
     who = (event.subject or "-")[:8]
     name = escape(event.type)
-    return f"{time} [bold]{name:28}[/] {who:8} #{event.sequence:<4} [dim]{escape(data)}[/]"
+    return f"{time} [bold]{name:31}[/] {who:8} #{event.sequence:<4} [dim]{escape(data)}[/]"
 
 
 def as_dict(event: CloudEvent) -> dict[str, object]:

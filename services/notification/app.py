@@ -1,0 +1,105 @@
+"""The composition root of notification: the only place that builds things."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from contracts.vocabulary import Service
+from libs.postgres.migrate import migrate
+from libs.service.main import Roles
+from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.plumbing import Plumbing, open_plumbing
+from libs.service.settings import refuse_unknown_variables
+from libs.web.server import http_part
+from services.notification.api import internal_listener
+from services.notification.consumer import TOPICS, Events
+from services.notification.gateways import Contacts
+from services.notification.senders.composing import Composer
+from services.notification.senders.email import EmailSender, MailServer
+from services.notification.settings import Settings
+from services.notification.use_cases.deliver import Deliver
+from services.notification.use_cases.request import RequestMessage
+from services.notification.workers import MessageWorker
+
+SERVICE = Service.NOTIFICATION.value
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The listener, what reacts to events, and what delivers."""
+
+    internal: FastAPI
+    events: Events
+    worker: MessageWorker
+    deliver: Deliver
+
+
+def bring_schema_up_to_date() -> None:
+    """Apply the migrations that are missing."""
+    settings = _settings()
+    migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[Roles]:
+    """Open everything that a process of notification needs; yield what runs in each role."""
+    settings = _settings()
+    async with open_plumbing(SERVICE, settings) as plumbing:
+        health = MessagingHealth()
+        parts = assemble(plumbing, settings, health=health)
+        internal = http_part(
+            parts.internal, host=settings.internal_host, port=settings.internal_port
+        )
+        consumer = consumer_part(
+            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+        )
+        yield {
+            "every": [internal],
+            # Nobody asks notification anything from outside yet.
+            "api": [],
+            "consumer": [consumer, parts.worker.run],
+            "relay": [relay_part(plumbing, settings, health)],
+        }
+
+
+def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Assembled:
+    """Put the use cases behind their doors."""
+    composer = Composer(settings.mail_from)
+    deliver = Deliver(
+        pool=plumbing.app_pool,
+        contacts=Contacts(plumbing.client(Service.POLICY, settings.policy_url)),
+        composer=composer,
+        sender=EmailSender(_mail_server(settings, own_name=composer.domain)),
+        clock=plumbing.clock,
+    )
+    worker = MessageWorker(plumbing.worker_pool, deliver, at_once=settings.messages_at_once)
+    internal = internal_listener(
+        SERVICE,
+        database_check(plumbing),
+        lambda: {**health.readings(), **worker.backlog.readings()},
+    )
+    events = Events(RequestMessage(plumbing.clock), worker.wake)
+    return Assembled(internal, events, worker, deliver)
+
+
+def _mail_server(settings: Settings, *, own_name: str) -> MailServer:
+    return MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        tls=settings.smtp_tls,
+        ca_file=settings.smtp_ca_file,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+        own_name=own_name,
+        patience=settings.smtp_patience,
+        verdict_limit=settings.smtp_verdict_limit,
+    )
+
+
+def _settings() -> Settings:
+    refuse_unknown_variables(Settings)
+    return Settings()

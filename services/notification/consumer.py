@@ -1,0 +1,48 @@
+"""Which event leads to what."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from contracts.enrollment import ENROLLED
+from contracts.envelope import data_of, subject_ref_of
+from contracts.recovery import RESET_COMPLETED
+from contracts.topics import EVENTS
+from libs.messaging.cloud_event import CloudEvent
+from libs.messaging.consumer import Handler
+from libs.postgres.pool import Connection
+from services.notification.domain.message import Request, Template
+from services.notification.use_cases.request import RequestMessage
+
+TOPICS = (EVENTS.name,)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Parses the contract and calls the use case; `wake` tells the worker to look."""
+
+    request: RequestMessage
+    wake: Callable[[], None]
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the handler of each event type; all others are skipped."""
+        return {ENROLLED.name: self.enrolled, RESET_COMPLETED.name: self.reset_completed}
+
+    async def enrolled(self, tx: Connection, event: CloudEvent) -> None:
+        data_of(ENROLLED, event)
+        await self._want(tx, event, Template.AUTHENTICATOR_ADDED)
+
+    async def reset_completed(self, tx: Connection, event: CloudEvent) -> None:
+        data_of(RESET_COMPLETED, event)
+        await self._want(tx, event, Template.AUTHENTICATORS_RESET)
+
+    async def _want(self, tx: Connection, event: CloudEvent, template: Template) -> None:
+        request = Request(
+            tenant=event.tenant,
+            caused_by=event.id,
+            subject_ref=subject_ref_of(event),
+            template=template,
+            happened=event.time,
+            traceparent=event.traceparent,
+        )
+        await self.request(tx, request)
+        self.wake()

@@ -1,0 +1,1 @@
+"""Rules of notification: values in, values out; no clock, no database."""

@@ -1,0 +1,119 @@
+"""Take one message through one try: claim the address, say so, send, record the outcome.
+
+`sending` is committed before the mail server hears a word. So whatever dies afterwards, the message
+is found as one that may have gone out, and is never sent by a second try.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from contracts.topics import EVENTS
+from contracts.vocabulary import Language
+from libs.clock import Clock
+from libs.messaging.outbox import announce
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
+from libs.postgres.pool import Pool, tenant_transaction
+from libs.sealing.seal import SealBroken
+from libs.web.internal_client import Refused, Unreachable
+from services.notification import announcements
+from services.notification.domain.address import usable_address
+from services.notification.domain.delivery import (
+    Delivery,
+    Ended,
+    NextStep,
+    after,
+    is_too_old,
+    try_again,
+)
+from services.notification.domain.message import Message, Reason, Status
+from services.notification.gateways import Contacts
+from services.notification.senders.composing import Composer
+from services.notification.senders.email import EmailSender
+from services.notification.store import messages
+
+_LOG = structlog.get_logger("messages")
+_NO_ADDRESS = Ended(Status.SUPPRESSED, Reason.NO_ADDRESS)
+_GAVE_UP = Ended(Status.FAILED, Reason.GAVE_UP)
+_NO_ANSWER = Ended(Status.UNKNOWN, Reason.NO_ANSWER)
+
+# How long an outcome waits for a database that is away; `sending` lasts longer than that.
+_RECORD_WAITS = (0.1, 0.4, 1, 2, 4, 8, 15)
+_TO_RECORD = timedelta(seconds=90)
+_DATABASE_AWAY: tuple[type[Exception], ...] = (*INFRASTRUCTURE_ERRORS, asyncpg.PostgresError)
+
+
+@dataclass(frozen=True)
+class Deliver:
+    """Delivers messages that a worker took."""
+
+    pool: Pool
+    contacts: Contacts
+    composer: Composer
+    sender: EmailSender
+    clock: Clock
+
+    async def __call__(self, message: Message) -> None:
+        """Do one try of a message."""
+        if is_too_old(message.happened, self.clock()):
+            await self._record(message, Status.PENDING, _GAVE_UP)
+            return
+        try:
+            contact = await self.contacts.claim(message)
+        except (Unreachable, Refused, SealBroken) as error:
+            _LOG.info("address not claimed", **_about(message), cause=type(error).__name__)
+            await self._record(message, Status.PENDING, self._again(message))
+            return
+        if contact is None or (address := usable_address(contact.email or "")) is None:
+            await self._record(message, Status.PENDING, _NO_ADDRESS)
+            return
+        await self._send(replace(message, language=contact.language), address, contact.language)
+
+    async def nobody_knows(self, message: Message) -> None:
+        """Close a message whose sender died after it may have sent it."""
+        _LOG.warning("sender died", **_about(message))
+        await self._record(message, Status.SENDING, _NO_ANSWER)
+
+    async def _send(self, message: Message, address: str, language: Language) -> None:
+        mail = self.composer.compose(message, to=address, language=language, now=self.clock())
+        within = self.sender.longest + _TO_RECORD
+        async with tenant_transaction(self.pool, message.tenant) as tx:
+            if not await messages.begin_sending(tx, message, language=language, within=within):
+                return
+        delivery = await self.sender.send(mail)
+        if delivery is not Delivery.TAKEN:
+            _LOG.info("message not taken", **_about(message), delivery=delivery.value)
+        step = after(delivery, tries=message.tries, happened=message.happened, now=self.clock())
+        await self._record_surely(message, Status.SENDING, step)
+
+    def _again(self, message: Message) -> NextStep:
+        return try_again(tries=message.tries, happened=message.happened, now=self.clock())
+
+    async def _record_surely(self, message: Message, status: Status, step: NextStep) -> None:
+        for wait in _RECORD_WAITS:
+            try:
+                await self._record(message, status, step)
+            except _DATABASE_AWAY as error:
+                _LOG.warning("outcome waits", **_about(message), cause=type(error).__name__)
+                await asyncio.sleep(wait)
+            else:
+                return
+        await self._record(message, status, step)
+
+    async def _record(self, message: Message, status: Status, step: NextStep) -> None:
+        """Save what became of a message that stands at `status`, and announce an end."""
+        async with tenant_transaction(self.pool, message.tenant) as tx:
+            if not isinstance(step, Ended):
+                await messages.put_back(tx, message, status=status, wait=step.wait)
+                return
+            now = self.clock()
+            if await messages.end(tx, message, status=status, end=step, now=now):
+                event = announcements.ended(message, step, now)
+                await announce(tx, topic=EVENTS.name, event=event)
+
+
+def _about(message: Message) -> dict[str, str | int]:
+    return {"message_id": str(message.message_id), "tries": message.tries}
