@@ -17,6 +17,7 @@ from watchword import dead_letters as letters
 from watchword import doctor as physician
 from watchword import events as stream
 from watchword import keys as sealing
+from watchword import phone
 from watchword import up as local
 from watchword.demo import DemoFailed
 from watchword.place import DEFAULT_DATA, NoSystem, Place, find_place, kafka_of
@@ -158,6 +159,18 @@ def keys_list(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     for row in rows:
         table.add_row(row.service, row.purpose, str(row.version), str(row.tenants), row.wrapped)
     _OUT.print(table)
+
+
+@app.command()
+def code(
+    key: Annotated[str, typer.Argument(help="The key to retype, with or without spaces.")],
+    wait: Annotated[bool, typer.Option(help="Wait for the next code first.")] = False,
+) -> None:
+    """Show the code that an authenticator app with this key shows now (for trials)."""
+    try:
+        _OUT.print(phone.code(key, wait=wait))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="KEY") from None
 
 
 def find_place_or_exit(data: Path) -> Place:

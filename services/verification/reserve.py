@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from services.verification.domain.budget import Budget
@@ -235,6 +237,11 @@ def open_redis(url: str, *, timeout: timedelta = timedelta(milliseconds=250)) ->
     """Return a client whose every call ends within about `timeout`."""
     seconds = timeout.total_seconds()
     redis: Redis = Redis.from_url(
-        url, socket_timeout=seconds, socket_connect_timeout=seconds, max_connections=64
+        url,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        max_connections=64,
+        # The client's own ten repeats with pauses would take many times the timeout.
+        retry=Retry(NoBackoff(), 0),
     )
     return redis

@@ -103,6 +103,4 @@ async def test_no_secret_and_no_address_is_found_where_it_must_not_be(tenancy: T
 async def everything_in_redis(tenancy: Tenancy) -> bytes:
     async with Redis.from_url(tenancy.system.servers.valkey.url()) as redis:
         keys = [key async for key in redis.scan_iter()]
-        return b"\n".join(
-            [key + str(await redis.hgetall(key)).encode() for key in keys]
-        )
+        return b"\n".join([key + str(await redis.hgetall(key)).encode() for key in keys])

@@ -1,0 +1,121 @@
+"""`watchword`, as an operator types it."""
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from libs.messaging.kafka import KafkaSettings, Message, Producer
+from tests.e2e.people import Tenancy, until
+
+WATCHWORD = str(Path(sys.executable).parent / "watchword")
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    error: str
+
+    @property
+    def objects(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+async def watchword(*arguments: str) -> Said:
+    process = await asyncio.create_subprocess_exec(
+        WATCHWORD, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, error = await process.communicate()
+    return Said(process.returncode or 0, out.decode(), error.decode())
+
+
+def data_of(tenancy: Tenancy) -> str:
+    return str(tenancy.system.around.data)
+
+
+async def test_doctor_finds_a_healthy_system_well(tenancy: Tenancy) -> None:
+    said = await watchword("doctor", "--data", data_of(tenancy), "--json")
+
+    wrong = [finding for finding in said.objects if not finding["well"]]
+    assert all("dead letters" in str(finding["what"]) for finding in wrong)
+    assert {"PostgreSQL", "Valkey", "Kafka", "verification", "key files"} <= {
+        finding["what"] for finding in said.objects
+    }
+
+
+async def test_doctor_says_which_service_is_down_and_what_to_do(tenancy: Tenancy) -> None:
+    await tenancy.system.stop_service("recovery")
+    try:
+        said = await watchword("doctor", "--data", data_of(tenancy), "--json")
+    finally:
+        await tenancy.system.start_service("recovery")
+
+    finding = next(finding for finding in said.objects if finding["what"] == "recovery")
+    assert said.code == 1
+    assert finding["well"] is False
+    assert "recovery.log" in str(finding["advice"])
+
+
+async def test_events_are_shown_from_a_point_and_filtered(tenancy: Tenancy) -> None:
+    person = await tenancy.enrolled()
+    await tenancy.events_of(person, until_type="mfa.credential_claimed")
+    common = ("events", "tail", "--data", data_of(tenancy), "--subject", person.subject_ref)
+
+    everything = await watchword(*common, "--from", "beginning", "--json")
+    one_kind = await watchword(*common, "--type", "mfa.enroll*", "--json")
+    at_the_end = await watchword(*common, "--from", "end", "--json")
+    for_people = await watchword(*common, "--type", "mfa.enrolled")
+
+    assert "mfa.subject_changed" in {event["type"] for event in everything.objects}
+    assert {event["type"] for event in one_kind.objects} == {
+        "mfa.enrollment_started",
+        "mfa.enrolled",
+    }
+    assert at_the_end.out == ""
+    assert "mfa.enrolled" in for_people.out
+
+
+async def test_a_dead_letter_is_listed_and_replayed(tenancy: Tenancy) -> None:
+    kafka = KafkaSettings(
+        bootstrap=tenancy.system.servers.kafka.bootstrap_servers, client_id="test"
+    )
+    key = uuid4().hex
+    producer = Producer(kafka)
+    assert await producer.send([Message("mfa.events", key.encode(), b"not json")]) == [True]
+    await producer.close()
+    common = ("--data", data_of(tenancy), "--topic", "mfa.events")
+
+    async def listed() -> bool:
+        said = await watchword("dead-letters", "list", *common, "--json")
+        groups = {str(letter["group"]) for letter in said.objects if letter["key"] == key}
+        return groups == {"enrollment", "notification", "recovery", "verification"}
+
+    await until(listed)
+    dry = await watchword("dead-letters", "replay", *common, "--number", "1", "--dry-run")
+    sent = await watchword("dead-letters", "replay", *common, "--number", "1", "--json")
+
+    assert dry.out.strip() == "would send 1 of 1"
+    assert sent.objects == [{"wanted": 1, "sent": 1, "dry_run": False}]
+
+
+async def test_keys_are_listed_without_any_key(tenancy: Tenancy) -> None:
+    await tenancy.enrolled()
+
+    said = await watchword("keys", "list", "--data", data_of(tenancy), "--json")
+
+    purposes = {(row["service"], row["purpose"]) for row in said.objects}
+    assert ("verification", "credential") in purposes
+    assert "wrapped under" not in said.out
+
+
+async def test_bad_input_gets_a_clear_error(tmp_path: Path) -> None:
+    nowhere = await watchword("doctor", "--data", str(tmp_path))
+    when = await watchword("events", "tail", "--from", "yesterday")
+    key = await watchword("code", "not base32!")
+
+    assert (nowhere.code, "make run" in nowhere.error) == (1, True)
+    assert (when.code, "ISO time" in when.error) == (2, True)
+    assert (key.code, "base32" in key.error) == (2, True)
