@@ -6,7 +6,7 @@ SERVICES := policy enrollment verification notification recovery
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run up doctor test test-unit check format requirements schemas traceability chaos clean-data clean
+.PHONY: help run doctor test bench test-unit check format requirements schemas traceability chaos clean-data clean
 
 ##@ Use
 run: $(VENV)/.local ## Start everything on this machine and perform the main job (Ctrl-C stops it)
@@ -27,11 +27,20 @@ check: $(VENV)/.dev ## Style, types, imports, schemas, pins
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.requirements --check
+	$(BIN)/python -m tools.schemas --check
+	$(BIN)/python -m tools.asyncapi_check
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml
+bench: $(VENV)/.dev ## Measure how long after enrollment verification accepts
+	@$(BIN)/python -m bench.claim_latency
 format: $(VENV)/.dev ## Put the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 requirements: $(VENV)/.dev ## Pin what pyproject.toml asks for, with hashes
 	$(BIN)/python -m tools.requirements
+schemas: $(VENV)/.dev ## Write the contract documents: JSON Schema and AsyncAPI
+	$(BIN)/python -m tools.schemas
+traceability: $(VENV)/.dev ## Say which tests show which promise, and how they last ended
+	@$(BIN)/python -m tools.traceability
 clean: ## Forget the environment
 	rm -rf $(VENV)
 

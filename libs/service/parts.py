@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -21,6 +22,7 @@ class MessagingHealth:
 
     relay: RelayHealth = field(default_factory=RelayHealth)
     consumer: ConsumerHealth = field(default_factory=ConsumerHealth)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def readings(self) -> dict[str, float]:
         """Return what the metrics show."""
@@ -34,7 +36,14 @@ class MessagingHealth:
             "consumer_parked": self.consumer.parked,
             "consumer_dead": self.consumer.dead,
             "consumer_lag": self.consumer.lag,
+            # How old this service's copies may be: it grows while Kafka is down.
+            "consumer_silent_seconds": (datetime.now(UTC) - self.heard).total_seconds(),
         }
+
+    @property
+    def heard(self) -> datetime:
+        """Return when the consumer last asked Kafka with success; at first, when it began."""
+        return self.consumer.last_poll or self.began
 
 
 def relay_part(plumbing: Plumbing, settings: ServiceSettings, health: MessagingHealth) -> Part:

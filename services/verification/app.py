@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 
 from contracts.callers import find_caller
@@ -26,7 +27,7 @@ from services.verification.consumer import TOPICS, Events
 from services.verification.domain.budget import Budget, refuse_unsafe
 from services.verification.domain.totp import WINDOW
 from services.verification.gateways import Owners
-from services.verification.reserve import Cache, open_redis
+from services.verification.reserve import Cache, CacheDown, open_redis
 from services.verification.settings import Settings
 from services.verification.settle import Settler
 from services.verification.use_cases.credentials import Credentials
@@ -38,6 +39,7 @@ from services.verification.workers import ClaimWorker, forget_answers
 SERVICE = Service.VERIFICATION.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _FEWEST_DIGITS = 6
+_LOG = structlog.get_logger("verification")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ async def build() -> AsyncIterator[Roles]:
     budget = budget_of(settings)
     redis = open_redis(settings.redis_url.get_secret_value())
     cache = Cache(redis, budget)
-    await cache.refuse_unsafe()
+    await _refuse_forgetful(cache)
     async with open_plumbing(SERVICE, settings) as plumbing, redis:
         health = MessagingHealth()
         parts = assemble(plumbing, settings, cache=cache, health=health)
@@ -141,6 +143,14 @@ def assemble(
 def _settings() -> Settings:
     refuse_unknown_variables(Settings)
     return Settings()
+
+
+async def _refuse_forgetful(cache: Cache) -> None:
+    try:
+        await cache.refuse_unsafe()
+    except CacheDown as error:
+        # Codes are judged without Redis, so a start without it must work too.
+        _LOG.warning("starting without Redis", exception=str(error))
 
 
 def _cleaning(plumbing: Plumbing) -> Part:

@@ -122,8 +122,11 @@ class Tenancy:
         )
         return Person(name=name, subject_ref=str(made["subject_ref"]))
 
-    async def enroll(self, person: Person, *, name: str = "My phone") -> None:
-        """Enroll a TOTP authenticator: scan the QR code, confirm, keep the recovery key."""
+    async def enroll(self, person: Person, *, name: str = "My phone") -> float:
+        """Enroll a TOTP authenticator: scan the QR code, confirm, keep the recovery key.
+
+        Returns when the confirmation was answered (time.monotonic).
+        """
         started = await self.must(
             "/v1/enrollments",
             {"subject": person.name, "factor": "totp", "name": name},
@@ -135,6 +138,7 @@ class Tenancy:
         person.phone, person.used = phone, int(time.time()) // 30
         path = f"/v1/enrollments/{started['enrollment_id']}/confirmation"
         confirmed = await self.must(path, {"code": person.code_in_use()}, status=200)
+        answered = time.monotonic()
         person.authenticator_id = str(confirmed["authenticator_id"])
         issued = await self.must(
             "/v1/recovery-keys", {"ticket": confirmed["recovery_ticket"]}, status=201
@@ -142,6 +146,7 @@ class Tenancy:
         person.recovery_key = str(issued["recovery_key"])
         acknowledgement = f"/v1/recovery-keys/{issued['recovery_key_id']}/acknowledgement"
         await self.must(acknowledgement, {"generation": issued["generation"]}, status=200)
+        return answered
 
     async def enrolled(self, *, language: str = "en") -> Person:
         """Make a person who is enrolled and whom verification can judge."""

@@ -1,3 +1,6 @@
+import re
+
+import httpx2
 import pytest
 
 from tests.e2e.people import Tenancy, until
@@ -119,3 +122,43 @@ async def test_verification_of_known_people_needs_no_other_service(tenancy: Tena
 
     assert decision == "challenge"
     assert accepted.status_code == 200
+
+
+@pytest.mark.fault("R16")
+async def test_verification_starts_while_kafka_is_down_and_shows_how_old_its_copies_are(
+    tenancy: Tenancy,
+) -> None:
+    person = await tenancy.enrolled()
+    system = tenancy.system
+    await system.servers.kafka.stop()
+    try:
+        await system.stop_service("verification")
+        await system.start_service("verification")
+        accepted = await tenancy.verify(person, person.next_code())
+        async with httpx2.AsyncClient() as http:
+            url = f"{system.around.internal_url('verification')}/metrics"
+            metrics = (await http.get(url)).text
+    finally:
+        await system.servers.kafka.start()
+
+    assert accepted.status_code == 200
+    silent = re.search(r"^watchword_consumer_silent_seconds (\S+)$", metrics, re.MULTILINE)
+    assert silent is not None
+    assert float(silent[1]) > 0
+
+
+@pytest.mark.fault("R7")
+async def test_verification_starts_and_judges_while_redis_is_down(tenancy: Tenancy) -> None:
+    person = await tenancy.enrolled()
+    system = tenancy.system
+    await system.servers.valkey.stop()
+    try:
+        await system.stop_service("verification")
+        await system.start_service("verification")
+        accepted = await tenancy.verify(person, person.next_code())
+        again = await tenancy.verify(person, person.code_in_use())
+    finally:
+        await system.servers.valkey.start()
+
+    assert accepted.status_code == 200
+    assert again.status_code == 403

@@ -1,0 +1,1 @@
+"""Measurements of the running system; never part of the tests."""
