@@ -1,1 +1,5 @@
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.services"]
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.services",
+    "tests.fixtures.traceability",
+]

@@ -1,0 +1,1 @@
+"""Has AsyncAPI's own parser read the documents of contracts/asyncapi."""
