@@ -63,8 +63,7 @@ class Mail:
 
     def as_json(self) -> dict[str, str]:
         """Return it under the names that a mail has."""
-        fields = asdict(self)
-        return {"from": fields.pop("sender"), **fields}
+        return {"from" if name == "sender" else name: text for name, text in asdict(self).items()}
 
 
 class Folder:

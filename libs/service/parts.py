@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import asyncpg
+from starlette.types import ASGIApp
 
 from libs.messaging.consumer import ConsumerHealth, ConsumerSettings, Handler, run_consumer
 from libs.messaging.kafka import KafkaSettings, Producer
 from libs.messaging.relay import RelayHealth, run_relay
 from libs.process import Part
+from libs.service.main import Roles
 from libs.service.plumbing import Plumbing
 from libs.service.settings import ServiceSettings
 from libs.web.health import Check
+from libs.web.server import http_part
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,28 @@ class MessagingHealth:
         return self.consumer.last_poll or self.began
 
 
-def relay_part(plumbing: Plumbing, settings: ServiceSettings, health: MessagingHealth) -> Part:
-    """Return the part that sends what the outbox holds."""
+def standard_roles(
+    plumbing: Plumbing,
+    settings: ServiceSettings,
+    health: MessagingHealth,
+    *,
+    internal: ASGIApp,
+    public: ASGIApp | None,
+    api: Sequence[Part] = (),
+    consumer: Sequence[Part] = (),
+) -> Roles:
+    """Return what runs in each role; `api` and `consumer` are what a service adds to its own."""
+    listener = http_part(internal, host=settings.internal_host, port=settings.internal_port)
+    front = [] if public is None else [http_part(public, host=settings.host, port=settings.port)]
+    return {
+        "every": [listener],
+        "api": [*front, *api],
+        "consumer": consumer,
+        "relay": [_relay_part(plumbing, settings, health)],
+    }
+
+
+def _relay_part(plumbing: Plumbing, settings: ServiceSettings, health: MessagingHealth) -> Part:
 
     async def relay(stop: asyncio.Event) -> None:
         producer = Producer(_kafka(plumbing, settings))
@@ -72,7 +95,7 @@ def consumer_part(
     *,
     topics: Sequence[str],
     handlers: Mapping[str, Handler],
-    compacted: frozenset[str] = frozenset(),
+    compacted: frozenset[str],
 ) -> Part:
     """Return the part that hands events to the service; its group is the service's name.
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +38,18 @@ class ServiceSettings(BaseSettings):
 
 class UnknownSettings(Exception):  # noqa: N818
     """Environment variables with the service's prefix that no setting has: a typing error."""
+
+
+Known = TypeVar("Known", bound=BaseSettings)
+
+
+def read_settings(settings: type[Known]) -> Known:
+    """Read a service's settings from the environment.
+
+    Raises UnknownSettings for a variable that nothing reads, ValidationError for what is missing.
+    """
+    refuse_unknown_variables(settings)
+    return settings()
 
 
 def refuse_unknown_variables(settings: type[BaseSettings]) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from contracts.callers import find_caller
+from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
-from libs.service.settings import refuse_unknown_variables
+from libs.service.settings import read_settings
 from libs.web.health import health_routes
-from libs.web.server import http_part
 from services.enrollment.api.authenticators import authenticator_routes
 from services.enrollment.api.enrollments import enrollment_routes
 from services.enrollment.api.internal import internal_routes
@@ -59,14 +59,14 @@ class Assembled:
 
 def bring_schema_up_to_date() -> None:
     """Apply the migrations that are missing."""
-    settings = _settings()
+    settings = read_settings(Settings)
     migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
 
 
 @asynccontextmanager
 async def build() -> AsyncIterator[Roles]:
     """Open everything that a process of enrollment needs; yield what runs in each role."""
-    settings = _settings()
+    settings = read_settings(Settings)
     async with open_plumbing(SERVICE, settings) as plumbing:
         health = MessagingHealth()
         parts = assemble(
@@ -75,19 +75,22 @@ async def build() -> AsyncIterator[Roles]:
             verification_url=settings.verification_url,
             health=health,
         )
-        internal = http_part(
-            parts.internal, host=settings.internal_host, port=settings.internal_port
-        )
-        public = http_part(parts.public, host=settings.host, port=settings.port)
         consumer = consumer_part(
-            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+            plumbing,
+            settings,
+            health,
+            topics=TOPICS,
+            handlers=parts.events.handlers(),
+            compacted=COMPACTED,
         )
-        yield {
-            "every": [internal],
-            "api": [public],
-            "consumer": [consumer, parts.workers.retry_revocations, parts.workers.forget],
-            "relay": [relay_part(plumbing, settings, health)],
-        }
+        yield standard_roles(
+            plumbing,
+            settings,
+            health,
+            internal=parts.internal,
+            public=parts.public,
+            consumer=[consumer, parts.workers.retry_revocations, parts.workers.forget],
+        )
 
 
 def assemble(
@@ -135,8 +138,3 @@ def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
             authenticator_routes(cases.authenticators, cases.remove, find=find),
         ],
     )
-
-
-def _settings() -> Settings:
-    refuse_unknown_variables(Settings)
-    return Settings()

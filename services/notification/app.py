@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
-from libs.service.settings import refuse_unknown_variables
-from libs.web.server import http_part
+from libs.service.settings import read_settings
 from services.notification.api import internal_listener
 from services.notification.consumer import TOPICS, Events
 from services.notification.gateways import Contacts
@@ -40,30 +40,34 @@ class Assembled:
 
 def bring_schema_up_to_date() -> None:
     """Apply the migrations that are missing."""
-    settings = _settings()
+    settings = read_settings(Settings)
     migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
 
 
 @asynccontextmanager
 async def build() -> AsyncIterator[Roles]:
     """Open everything that a process of notification needs; yield what runs in each role."""
-    settings = _settings()
+    settings = read_settings(Settings)
     async with open_plumbing(SERVICE, settings) as plumbing:
         health = MessagingHealth()
         parts = assemble(plumbing, settings, health=health)
-        internal = http_part(
-            parts.internal, host=settings.internal_host, port=settings.internal_port
-        )
         consumer = consumer_part(
-            plumbing, settings, health, topics=TOPICS, handlers=parts.events.handlers()
+            plumbing,
+            settings,
+            health,
+            topics=TOPICS,
+            handlers=parts.events.handlers(),
+            compacted=COMPACTED,
         )
-        yield {
-            "every": [internal],
-            # Nobody asks notification anything from outside yet.
-            "api": [],
-            "consumer": [consumer, parts.worker.run],
-            "relay": [relay_part(plumbing, settings, health)],
-        }
+        # Nobody asks notification anything from outside yet.
+        yield standard_roles(
+            plumbing,
+            settings,
+            health,
+            internal=parts.internal,
+            public=None,
+            consumer=[consumer, parts.worker.run],
+        )
 
 
 def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Assembled:
@@ -98,8 +102,3 @@ def _mail_server(settings: Settings, *, own_name: str) -> MailServer:
         patience=settings.smtp_patience,
         verdict_limit=settings.smtp_verdict_limit,
     )
-
-
-def _settings() -> Settings:
-    refuse_unknown_variables(Settings)
-    return Settings()

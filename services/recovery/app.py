@@ -13,11 +13,10 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
-from libs.service.settings import refuse_unknown_variables
+from libs.service.settings import read_settings
 from libs.web.health import health_routes
-from libs.web.server import http_part
 from services.recovery.api.public import key_routes, recovery_routes
 from services.recovery.consumer import TOPICS, Events
 from services.recovery.gateways import Owners, Tickets
@@ -41,21 +40,17 @@ class Assembled:
 
 def bring_schema_up_to_date() -> None:
     """Apply the migrations that are missing."""
-    settings = _settings()
+    settings = read_settings(Settings)
     migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
 
 
 @asynccontextmanager
 async def build() -> AsyncIterator[Roles]:
     """Open everything that a process of recovery needs; yield what runs in each role."""
-    settings = _settings()
+    settings = read_settings(Settings)
     async with open_plumbing(SERVICE, settings) as plumbing:
         health = MessagingHealth()
         parts = assemble(plumbing, settings, health=health)
-        internal = http_part(
-            parts.internal, host=settings.internal_host, port=settings.internal_port
-        )
-        public = http_part(parts.public, host=settings.host, port=settings.port)
         consumer = consumer_part(
             plumbing,
             settings,
@@ -64,12 +59,14 @@ async def build() -> AsyncIterator[Roles]:
             handlers=parts.events.handlers(),
             compacted=COMPACTED,
         )
-        yield {
-            "every": [internal],
-            "api": [public],
-            "consumer": [consumer],
-            "relay": [relay_part(plumbing, settings, health)],
-        }
+        yield standard_roles(
+            plumbing,
+            settings,
+            health,
+            internal=parts.internal,
+            public=parts.public,
+            consumer=[consumer],
+        )
 
 
 def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Assembled:
@@ -93,8 +90,3 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         SERVICE, routers=[health_routes(database_check(plumbing), health.readings)]
     )
     return Assembled(public, internal, Events(FollowReset(clock)))
-
-
-def _settings() -> Settings:
-    refuse_unknown_variables(Settings)
-    return Settings()

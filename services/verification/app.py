@@ -16,11 +16,10 @@ from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, relay_part
+from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
-from libs.service.settings import refuse_unknown_variables
+from libs.service.settings import read_settings
 from libs.web.health import health_routes
-from libs.web.server import http_part
 from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.consumer import TOPICS, Events
@@ -55,14 +54,14 @@ class Assembled:
 
 def bring_schema_up_to_date() -> None:
     """Apply the migrations that are missing."""
-    settings = _settings()
+    settings = read_settings(Settings)
     migrate(settings.owner_dsn.get_secret_value(), schema=SERVICE, folder=_MIGRATIONS)
 
 
 @asynccontextmanager
 async def build() -> AsyncIterator[Roles]:
     """Open everything that a process of verification needs; yield what runs in each role."""
-    settings = _settings()
+    settings = read_settings(Settings)
     budget = budget_of(settings)
     redis = open_redis(settings.redis_url.get_secret_value())
     cache = Cache(redis, budget)
@@ -70,10 +69,6 @@ async def build() -> AsyncIterator[Roles]:
     async with open_plumbing(SERVICE, settings) as plumbing, redis:
         health = MessagingHealth()
         parts = assemble(plumbing, settings, cache=cache, health=health)
-        internal = http_part(
-            parts.internal, host=settings.internal_host, port=settings.internal_port
-        )
-        public = http_part(parts.public, host=settings.host, port=settings.port)
         consumer = consumer_part(
             plumbing,
             settings,
@@ -82,12 +77,15 @@ async def build() -> AsyncIterator[Roles]:
             handlers=parts.events.handlers(),
             compacted=COMPACTED,
         )
-        yield {
-            "every": [internal],
-            "api": [public, parts.settler.run],
-            "consumer": [consumer, parts.claims.run, _cleaning(plumbing)],
-            "relay": [relay_part(plumbing, settings, health)],
-        }
+        yield standard_roles(
+            plumbing,
+            settings,
+            health,
+            internal=parts.internal,
+            public=parts.public,
+            api=[parts.settler.run],
+            consumer=[consumer, parts.claims.run, _cleaning(plumbing)],
+        )
 
 
 def budget_of(settings: Settings) -> Budget:
@@ -138,11 +136,6 @@ def assemble(
         ],
     )
     return Assembled(public, internal, settler, claims, Events(credentials, claims.wake))
-
-
-def _settings() -> Settings:
-    refuse_unknown_variables(Settings)
-    return Settings()
 
 
 async def _refuse_forgetful(cache: Cache) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -53,9 +54,9 @@ class SmtpSimulator:
         return sum(count > 1 for count in counts.values())
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        """Listen on the port, the same one each time."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+    async def listening(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+        """Listen on the port, the same one each time; with `tls` from the first byte on."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield
@@ -64,7 +65,7 @@ class SmtpSimulator:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             await self._talk(reader, writer)
         writer.close()
         with suppress(ConnectionError):

@@ -1,8 +1,17 @@
 import re
-from datetime import timedelta
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from contracts.vocabulary import Language
 from libs.messaging.cloud_event import InvalidEvent
@@ -254,12 +263,13 @@ async def test_an_address_that_needs_smtputf8_goes_only_where_it_can(world: Worl
     assert world.smtp.delivered[0].recipient == "jan@xn--exmple-cua.org"
 
 
+@pytest.mark.parametrize(
+    "login", [{}, {"smtp_user": "watchword", "smtp_password": "canary-password"}]
+)
 async def test_without_promised_tls_nothing_is_said(
-    stored: ServiceDatabase, smtp: SmtpSimulator
+    stored: ServiceDatabase, smtp: SmtpSimulator, login: Mapping[str, str]
 ) -> None:
-    settings = settings_for(
-        stored, smtp, smtp_tls="starttls", smtp_user="watchword", smtp_password="canary-password"
-    )
+    settings = settings_for(stored, smtp, smtp_tls="starttls", **login)
     async with running_world(stored, smtp, PolicySimulator(), TestClock(), settings) as world:
         person = world.person()
         await world.hear(world.enrolled(person))
@@ -268,6 +278,51 @@ async def test_without_promised_tls_nothing_is_said(
 
         assert await world.state(person) == ("pending", None)
         assert [line.partition(" ")[0] for line in smtp.commands] == ["EHLO"]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"), [(True, ("sent", None)), (False, ("pending", None))]
+)
+async def test_over_tls_the_server_has_to_show_who_it_is(
+    stored: ServiceDatabase, tmp_path: Path, known: bool, expected: tuple[str, str | None]
+) -> None:
+    smtp, certificate = SmtpSimulator(), _certificate(tmp_path / "mine.pem")
+    another = _certificate(tmp_path / "another.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with smtp.listening(context):
+        settings = settings_for(
+            stored, smtp, smtp_tls="tls", smtp_ca_file=certificate if known else another
+        )
+        async with running_world(stored, smtp, PolicySimulator(), TestClock(), settings) as world:
+            person = world.person()
+            await world.hear(world.enrolled(person))
+
+            await world.deliver_due()
+
+            assert await world.state(person) == expected
+            assert len(smtp.delivered) == known
+
+
+def _certificate(file: Path) -> Path:
+    """Make a key and a certificate of 127.0.0.1 that vouches for itself."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _DAY)
+        .not_valid_after(now + _DAY)
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    return file
 
 
 def _part(mail: EmailMessage, subtype: str) -> str:

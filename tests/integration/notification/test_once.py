@@ -1,11 +1,10 @@
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from services.notification.store import messages
@@ -19,7 +18,7 @@ from tests.integration.notification.world import (
     until,
 )
 
-PENDING, SENDING, SENT = ("pending", None), ("sending", None), ("sent", None)
+PENDING, SENT = ("pending", None), ("sent", None)
 UNKNOWN, REFUSED = ("unknown", "no_answer"), ("failed", "refused_by_server")
 
 
@@ -31,6 +30,14 @@ async def impatient(stored: ServiceDatabase, smtp: SmtpSimulator) -> AsyncIterat
         smtp_patience=timedelta(seconds=0.4),
         smtp_verdict_limit=timedelta(seconds=0.4),
     )
+    async with running_world(stored, smtp, PolicySimulator(), TestClock(), settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def patient(stored: ServiceDatabase, smtp: SmtpSimulator) -> AsyncIterator[World]:
+    # Longer than a test waits for anything.
+    settings = settings_for(stored, smtp, smtp_patience=timedelta(seconds=60))
     async with running_world(stored, smtp, PolicySimulator(), TestClock(), settings) as made:
         yield made
 
@@ -200,8 +207,8 @@ async def test_a_server_that_is_silent_before_the_content_is_tried_again(
 
 
 @pytest.mark.fault("R26")
-async def test_whoever_is_stuck_holds_up_nobody_else(world: World) -> None:
-    held, first = asyncio.Event(), [True]
+async def test_whoever_is_stuck_holds_up_nobody_else(patient: World) -> None:
+    world, held, first = patient, asyncio.Event(), [True]
 
     async def hold_the_first() -> None:
         if first:
@@ -265,118 +272,6 @@ async def test_takers_side_by_side_never_take_the_same_message(world: World) -> 
 
     ids = [message.message_id for batch in taken for message in batch]
     assert len(ids) == len(set(ids)) == 10
-
-
-@pytest.mark.fault("R26")
-async def test_a_process_that_died_while_sending_leaves_an_unknown_message(world: World) -> None:
-    person, reached, never = world.person(), asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        reached.set()
-        await never.wait()
-
-    world.smtp.before["verdict"] = hold
-    await world.hear(world.enrolled(person))
-    dying = asyncio.create_task(world.deliver_due())
-    await reached.wait()
-    dying.cancel()
-    with suppress(asyncio.CancelledError):
-        await dying
-    world.smtp.before.clear()
-    never.set()
-
-    assert await world.state(person) == SENDING
-    assert await world.deliver_due() == 0
-    await world.bury_lapsed()
-    assert await world.state(person) == SENDING  # its time is not up
-    await world.try_again()
-    assert await world.state(person) == UNKNOWN
-    assert await world.events(person) == ["mfa.notification_unknown"]
-    assert (len(world.smtp.delivered), world.smtp.connections) == (1, 1)
-
-
-async def test_a_process_that_died_before_sending_costs_nothing(world: World) -> None:
-    person = world.person()
-    await world.hear(world.enrolled(person))
-    [lost] = await messages.take_due(world.plumbing.worker_pool, most=1)
-
-    await world.try_again()
-
-    assert await world.state(person) == SENT
-    # It was only frozen, and wakes up:
-    await world.parts.deliver(lost)
-    assert await world.state(person) == SENT
-    assert (len(world.smtp.delivered), world.smtp.connections) == (1, 1)
-
-
-async def test_a_process_that_wakes_up_after_its_time_changes_nothing(world: World) -> None:
-    person, reached, released = world.person(), asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        reached.set()
-        await released.wait()
-
-    world.smtp.before["rcpt"] = hold
-    world.smtp.rcpt = "450 greylisted"
-    await world.hear(world.enrolled(person))
-    frozen = asyncio.create_task(world.deliver_due())
-    await reached.wait()
-    await world.make_due()
-    await world.bury_lapsed()
-    released.set()
-    await frozen
-
-    assert await world.state(person) == UNKNOWN
-    assert await world.events(person) == ["mfa.notification_unknown"]
-    assert await world.deliver_due() == 0
-
-
-async def test_an_outcome_waits_for_the_database(world: World) -> None:
-    person, name = world.person(), world.stored.database
-    admin_url = world.stored.servers.dsn()
-    await world.hear(world.enrolled(person))
-
-    async def take_the_database_away() -> None:
-        admin = await asyncpg.connect(admin_url)
-        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        await admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
-        )
-
-        async def give_it_back() -> None:
-            await asyncio.sleep(0.5)
-            await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-            await admin.close()
-
-        returning.append(asyncio.create_task(give_it_back()))
-
-    returning: list[asyncio.Task[None]] = []
-    world.smtp.before["verdict"] = take_the_database_away
-
-    await world.deliver_due()
-
-    await asyncio.gather(*returning)
-    assert await world.state(person) == SENT
-    assert await world.events(person) == ["mfa.notification_sent"]
-
-
-async def test_a_worker_that_is_asked_to_stop_ends_what_it_began(world: World) -> None:
-    person, reached, released = world.person(), asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        reached.set()
-        await released.wait()
-
-    world.smtp.before["verdict"] = hold
-    stop = asyncio.Event()
-    running = asyncio.create_task(world.parts.worker.run(stop))
-    await world.hear(world.enrolled(person))
-    await reached.wait()
-    stop.set()
-    released.set()
-    await running
-
-    assert await world.state(person) == SENT
 
 
 async def test_the_unique_index_is_the_last_judge_of_once(world: World) -> None:

@@ -18,10 +18,10 @@ from contracts.vocabulary import Service
 from deploy.roles import role_statements, roles_of
 from libs.clock import system_clock
 from libs.messaging.cloud_event import CloudEvent, parse
-from libs.messaging.relay import RelayHealth
 from libs.postgres.migrate import migrate
 from libs.postgres.pool import Pool, open_pool
 from libs.sealing.key_file import write_key_file
+from libs.service.parts import MessagingHealth
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.web.identity import InternalCallers
 from services.policy.app import SERVICE, Listeners, assemble
@@ -96,7 +96,7 @@ class Bench:
     def with_verification(self, transport: httpx2.AsyncBaseTransport) -> Api:
         """Return the operator's view of policy whose calls to verification go there."""
         plumbing = replace(self.plumbing, http=httpx2.AsyncClient(transport=transport))
-        listeners = assemble(plumbing, self.settings, relay=RelayHealth())
+        listeners = assemble(plumbing, self.settings, health=MessagingHealth())
         return Api(_client(listeners.public), OPERATOR_KEY)
 
     async def new_tenant(self, operator: Api | None = None) -> Tenant:
@@ -128,7 +128,7 @@ async def open_bench(servers: RunningServers, folder: Path) -> AsyncIterator[Ben
         await asyncio.to_thread(migrate, dsn, schema=SERVICE, folder=MIGRATIONS)
         owner = await open_pool(dsn, name="test")
         async with open_plumbing(SERVICE, settings) as plumbing:
-            listeners = assemble(plumbing, settings, relay=RelayHealth())
+            listeners = assemble(plumbing, settings, health=MessagingHealth())
             async with _client(listeners.public) as http:
                 yield Bench(plumbing, settings, listeners, identities, owner, http)
         await owner.close()

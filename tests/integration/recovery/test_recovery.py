@@ -3,6 +3,7 @@ from collections import Counter
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 
 from contracts.enrollment import RESET_APPLIED, ResetApplied
@@ -10,6 +11,13 @@ from contracts.verification import CREDENTIAL_FORGOTTEN, CredentialForgotten
 from contracts.vocabulary import Scope
 from services.recovery.domain.tries import CAPACITY
 from tests.integration.recovery.conftest import World
+
+
+def shape(answer: httpx2.Response) -> tuple[object, ...]:
+    """Return all of an answer but the id of the request's own trace."""
+    body = {name: value for name, value in answer.json().items() if name != "trace_id"}
+    return answer.status_code, body, len(answer.content), sorted(answer.headers.items())
+
 
 KEYS, RECOVERIES = "/v1/recovery-keys", "/v1/recoveries"
 
@@ -148,7 +156,7 @@ async def test_a_key_belongs_to_one_person_of_one_tenant(world: World) -> None:
     stranger = await world.post(key, RECOVERIES, {"subject": "nobody", "recovery_key": text})
 
     assert {answer.status_code for answer in (for_other, elsewhere, stranger)} == {403}
-    assert len({answer.text for answer in (for_other, elsewhere, stranger)}) == 1
+    assert shape(for_other) == shape(elsewhere) == shape(stranger)
 
 
 @pytest.mark.standard("NIST 800-63B-4 4.2")

@@ -3,10 +3,18 @@ from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
 
+import httpx2
 import pytest
 
 from contracts.vocabulary import Factor, Requirement, Scope
 from tests.integration.verification.conftest import World, reason_of
+
+
+def shape(answer: httpx2.Response) -> tuple[object, ...]:
+    """Return all of an answer but the id of the request's own trace."""
+    body = {name: value for name, value in answer.json().items() if name != "trace_id"}
+    return answer.status_code, body, len(answer.content), sorted(answer.headers.items())
+
 
 REASONS = (Scope.VERIFY, Scope.VERIFY_REASONS)
 
@@ -241,11 +249,7 @@ async def test_strangers_cannot_tell_refusals_apart(world: World) -> None:
         "/v1/verify", json={"subject": "nobody@example.org", "code": "123456"}, headers=headers
     )
 
-    seen = {
-        (answer.status_code, answer.text, tuple(sorted(answer.headers.items())))
-        for answer in (wrong, replayed, unknown)
-    }
-    assert len(seen) == 1
+    assert shape(wrong) == shape(replayed) == shape(unknown)
 
 
 @pytest.mark.security("S6")
