@@ -33,7 +33,7 @@ class InternalClient:
     audience: str
     base_url: str
     clock: Clock
-    timeout: timedelta = timedelta(seconds=3)
+    timeout: timedelta = timedelta(seconds=5)
 
     async def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
         """Return the JSON answer of a signed POST; raises Unreachable or Refused."""

@@ -2,20 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from deploy.local.process import silent
 from deploy.local.system import System, start_system
 from tests.e2e.people import Tenancy, new_tenancy
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One system for all of these tests: they run in one worker, one after another.
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,9 @@ from redis.asyncio import Redis
 
 from tests.e2e.people import Person, Tenancy, until
 
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 def forms_of(value: str) -> set[bytes]:
     raw = value.encode()

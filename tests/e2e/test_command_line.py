@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from libs.messaging.kafka import KafkaSettings, Message, Producer
 from tests.e2e.people import Tenancy, until
+
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
 
 WATCHWORD = str(Path(sys.executable).parent / "watchword")
 

@@ -5,6 +5,9 @@ import pytest
 
 from tests.e2e.people import Tenancy, until
 
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 @pytest.mark.requirement("A1")
 @pytest.mark.requirement("F1")

@@ -5,6 +5,9 @@ import pytest
 
 from tests.e2e.people import Tenancy, until
 
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 @pytest.mark.requirement("A2")
 async def test_the_recovery_key_removes_the_lost_authenticator_and_opens_the_way_to_a_new_one(

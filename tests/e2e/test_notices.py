@@ -2,6 +2,9 @@ import pytest
 
 from tests.e2e.people import Tenancy, until
 
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 @pytest.mark.requirement("F3")
 @pytest.mark.parametrize(("language", "word"), [("en", "authenticator"), ("nl", "toegevoegd")])

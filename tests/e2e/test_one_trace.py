@@ -1,6 +1,11 @@
 import json
 
+import pytest
+
 from tests.e2e.people import Tenancy, until
+
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def spans(tenancy: Tenancy) -> list[dict[str, object]]:

@@ -11,6 +11,9 @@ import pytest
 
 from tests.e2e.people import Tenancy
 
+# One system for all of these tests: they run in one worker, one after another.
+pytestmark = pytest.mark.xdist_group("e2e")
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,28 +8,18 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from deploy.roles import SERVICES, role_statements, roles_of
+from deploy.roles import SERVICES, roles_of
 from tests.fixtures.servers import RunningServers
-from tests.fixtures.services import ROOT
-
-PASSWORD = "watchword"
+from tests.fixtures.services import PASSWORD, ROOT, drop_database, make_database
 
 
 @pytest.fixture
 async def empty(servers: RunningServers) -> AsyncIterator[str]:
     """A database with every service's roles and empty schemas."""
     name = f"m{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(servers.dsn())
-    await admin.execute(f"CREATE DATABASE {name}")
-    inside = await asyncpg.connect(servers.dsn(name))
-    await inside.execute("SELECT pg_advisory_lock(hashtext('roles'))")
-    for service in SERVICES:
-        passwords = dict.fromkeys(roles_of(service), PASSWORD)
-        await inside.execute(role_statements(service, passwords))
-    await inside.close()
+    await make_database(servers, name, SERVICES)
     yield name
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    await drop_database(servers, name)
 
 
 PROGRAM = """

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import asyncpg
 import httpx2
 from fastapi import Depends, FastAPI, Request
 from pydantic import SecretStr
 
 from contracts.internal import PUSH_APPLICATION, Done, PushApplication
 from contracts.vocabulary import Service
-from deploy.roles import role_statements, roles_of
+from deploy.roles import roles_of
 from libs.clock import system_clock
 from libs.messaging.cloud_event import CloudEvent, parse
 from libs.postgres.migrate import migrate
@@ -27,6 +26,7 @@ from libs.web.identity import InternalCallers
 from services.policy.app import SERVICE, Listeners, assemble
 from services.policy.settings import Settings
 from tests.fixtures.servers import RunningServers
+from tests.fixtures.services import PASSWORD, drop_database, make_database
 from tests.integration.internal_matrix import Identities, make_identities, write_identity
 
 MIGRATIONS = Path("services/policy/migrations")
@@ -138,20 +138,11 @@ async def open_bench(servers: RunningServers, folder: Path) -> AsyncIterator[Ben
 async def service_database(servers: RunningServers, service: Service) -> AsyncIterator[str]:
     """Make a database that has the real schema and the real roles of a service; yield its name."""
     name = f"{service}_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(servers.dsn())
-    await admin.execute(f"CREATE DATABASE {name}")
-    inside = await asyncpg.connect(servers.dsn(name))
+    await make_database(servers, name, [service])
     try:
-        passwords = dict.fromkeys(roles_of(service), str(service))
-        # Roles belong to the whole cluster, where another worker may make them just now.
-        async with admin.transaction():
-            await admin.execute("SELECT pg_advisory_xact_lock(20000)")
-            await inside.execute(role_statements(service, passwords))
         yield name
     finally:
-        await inside.close()
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await admin.close()
+        await drop_database(servers, name)
 
 
 def make_settings(
@@ -162,7 +153,7 @@ def make_settings(
     write_key_file(key_file)
     own, all_public = write_identity(identities[Service.POLICY], folder)
     owner, app, worker = (
-        SecretStr(servers.dsn(database, role, Service.POLICY)) for role in roles_of("policy")
+        SecretStr(servers.dsn(database, role, PASSWORD)) for role in roles_of("policy")
     )
     return Settings(
         owner_dsn=owner,
