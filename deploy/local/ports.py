@@ -2,11 +2,14 @@
 
 import errno
 import json
+import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from deploy.local.locks import try_lock
 from deploy.local.process import LocalServerError, Progress, silent
 
 # Below the range from which Linux, macOS and Windows take ports of outgoing connections.
@@ -14,6 +17,9 @@ FIRST_PORT = 20_000
 PORT_COUNT = 12_000
 ATTEMPTS = 200
 FRONT_DOOR = 8080
+_CLAIMS = Path(tempfile.gettempdir()) / f"watchword-ports-{os.getuid()}"
+# The locks of the ports that this process has given out.
+_MINE: dict[int, int] = {}
 
 
 def is_free(port: int) -> bool:
@@ -24,7 +30,7 @@ def is_free(port: int) -> bool:
 def free_port(preferred: int | None = None) -> int:
     """Returns a free port: the preferred one, else the next free one, else any."""
     for port in _candidates(preferred):
-        if is_free(port):
+        if port not in _MINE and is_free(port) and _claim(port):
             return port
     raise LocalServerError(f"no free port found in {ATTEMPTS} attempts")
 
@@ -46,7 +52,7 @@ def choose_ports(
 
 
 def _choose(name: str, stored: int | None, *, preferred: int | None, on_progress: Progress) -> int:
-    if stored is not None and is_free(stored):
+    if stored is not None and is_free(stored) and _claim(stored):
         return stored
     port = free_port(preferred)
     if stored is not None:
@@ -54,6 +60,16 @@ def _choose(name: str, stored: int | None, *, preferred: int | None, on_progress
     elif preferred is not None and port != preferred:
         on_progress(f"port {preferred} for {name} is taken by another program: using {port}")
     return port
+
+
+def _claim(port: int) -> bool:
+    """Keep a port for this process until it ends: it is bound seconds after it was chosen."""
+    if port in _MINE:
+        return True
+    lock = try_lock(_CLAIMS / f"{port}")
+    if lock is not None:
+        _MINE[port] = lock
+    return lock is not None
 
 
 def _candidates(preferred: int | None) -> Iterator[int]:
