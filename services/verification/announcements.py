@@ -9,6 +9,7 @@ from contracts.verification import (
     CREDENTIAL_FORGOTTEN,
     LOCKED,
     VERIFICATION_FAILED,
+    VERIFICATION_REFUSED,
     VERIFIED,
     CredentialClaimed,
     CredentialForgotten,
@@ -16,6 +17,7 @@ from contracts.verification import (
     Locked,
     LockReason,
     VerificationFailed,
+    VerificationRefused,
     Verified,
 )
 from contracts.vocabulary import Factor
@@ -57,6 +59,23 @@ def verification_failed(
         application_id=application_id, authenticator_id=authenticator_id, reason=reason
     )
     return about_person(VERIFICATION_FAILED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def verification_refused(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    application_id: UUID,
+    reason: LockReason,
+    count: int,
+    since: datetime,
+    now: datetime,
+) -> CloudEvent:
+    """Say how many attempts were refused without a look at the code."""
+    data = VerificationRefused(
+        application_id=application_id, reason=reason, count=count, since=since
+    )
+    return about_person(VERIFICATION_REFUSED, data, tenant=tenant, subject_ref=subject_ref, now=now)
 
 
 def locked(*, tenant: UUID, subject_ref: UUID, now: datetime) -> CloudEvent:

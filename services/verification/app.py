@@ -32,8 +32,9 @@ from services.verification.settle import Settler
 from services.verification.use_cases.credentials import Credentials
 from services.verification.use_cases.decide import Decide
 from services.verification.use_cases.guesses import Guesses
+from services.verification.use_cases.refusals import Refusals
 from services.verification.use_cases.verify import ANSWERS_KEPT, Verify
-from services.verification.workers import ClaimWorker, forget_answers
+from services.verification.workers import ClaimWorker, announce_refusals, forget_answers
 
 SERVICE = Service.VERIFICATION.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -48,6 +49,7 @@ class Assembled:
     public: FastAPI
     internal: FastAPI
     settler: Settler
+    refusals: Refusals
     claims: ClaimWorker
     events: Events
 
@@ -83,7 +85,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            api=[parts.settler.run],
+            api=[parts.settler.run, _summing_up(parts.refusals)],
             consumer=[consumer, parts.claims.run, _cleaning(plumbing)],
         )
 
@@ -112,9 +114,11 @@ def assemble(
     )
     credentials = Credentials(pool, data_keys, cache, owners, clock)
     claims = ClaimWorker(plumbing.worker_pool, credentials.fulfil)
+    refusals = Refusals(pool, clock)
     verify = Verify(
         pool=pool,
         guesses=Guesses(pool=pool, cache=cache, budget=budget),
+        refusals=refusals,
         settler=settler,
         data_keys=data_keys,
         clock=clock,
@@ -135,7 +139,7 @@ def assemble(
             internal_routes(credentials, pool, plumbing.callers),
         ],
     )
-    return Assembled(public, internal, settler, claims, Events(credentials, claims.wake))
+    return Assembled(public, internal, settler, refusals, claims, Events(credentials, claims.wake))
 
 
 async def _refuse_forgetful(cache: Cache) -> None:
@@ -144,6 +148,13 @@ async def _refuse_forgetful(cache: Cache) -> None:
     except CacheDown as error:
         # Codes are judged without Redis, so a start without it must work too.
         _LOG.warning("starting without Redis", exception=str(error))
+
+
+def _summing_up(refusals: Refusals) -> Part:
+    async def sum_up(stop: asyncio.Event) -> None:
+        await announce_refusals(refusals.announce, stop=stop)
+
+    return sum_up
 
 
 def _cleaning(plumbing: Plumbing) -> Part:

@@ -14,11 +14,14 @@ import asyncpg
 import structlog
 
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from services.verification.domain.budget import Budget
 
 _LOG = structlog.get_logger("settle")
 _LARGEST_BATCH = 256
 _TIMEOUT_SECONDS = 5.0
+# Whatever breaks, settling goes on: nobody else does it for this process.
+_FAILURES: tuple[type[Exception], ...] = (*INFRASTRUCTURE_ERRORS, asyncpg.PostgresError)
 
 # $1..$14 and $24 are arrays, one element an entry; $15.. the budget and the topic. The parts:
 # held: the subjects' rows, locked in order, with the bucket as it stands now
@@ -203,7 +206,7 @@ class Settler:
         entries = [entry for entry, _ in batch]
         try:
             rows = await self._write(entries)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except _FAILURES as error:
             _LOG.warning("settle failed", exception=type(error).__name__, entries=len(batch))
             await self._drop_connection()
             for _, future in batch:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
+from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool
 from libs.sealing.seal import SealBroken
 from libs.telemetry import span
@@ -17,6 +18,7 @@ _LOG = structlog.get_logger("workers")
 _AT_ONCE = 20
 _LOOK_EVERY = timedelta(seconds=1)
 _CLEAN_EVERY = timedelta(minutes=1)
+_SUM_UP_EVERY = timedelta(minutes=1)
 _FAILURES = (Unreachable, Refused, SealBroken, OSError, asyncpg.PostgresError)
 
 
@@ -77,6 +79,18 @@ async def forget_answers(pool: Pool, *, older_than: timedelta, stop: asyncio.Eve
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _LOG.warning("answers cannot be cleaned up", exception=type(error).__name__)
         await _either(stop, _CLEAN_EVERY)
+
+
+async def announce_refusals(
+    announce: Callable[[], Awaitable[None]], *, stop: asyncio.Event
+) -> None:
+    """Announce sums once a minute, and the last ones when asked to stop."""
+    while not stop.is_set():
+        await _either(stop, _SUM_UP_EVERY)
+        try:
+            await announce()
+        except INFRASTRUCTURE_ERRORS as error:
+            _LOG.warning("refusals cannot be announced", exception=type(error).__name__)
 
 
 async def _either(stop: asyncio.Event, wait: timedelta) -> None:

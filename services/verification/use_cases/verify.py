@@ -29,6 +29,7 @@ from services.verification.settle import (
 )
 from services.verification.store import subjects as store
 from services.verification.use_cases.guesses import Charged, Guesses
+from services.verification.use_cases.refusals import Refusals
 
 ANSWERS_KEPT = timedelta(minutes=15)
 
@@ -70,10 +71,18 @@ class Verify:
     """Judges codes; nothing that happens in here can accept one but settle."""
 
     def __init__(
-        self, *, pool: Pool, guesses: Guesses, settler: Settler, data_keys: DataKeys, clock: Clock
+        self,
+        *,
+        pool: Pool,
+        guesses: Guesses,
+        refusals: Refusals,
+        settler: Settler,
+        data_keys: DataKeys,
+        clock: Clock,
     ) -> None:
         self._pool = pool
         self._guesses = guesses
+        self._refusals = refusals
         self._settler = settler
         self._data_keys = data_keys
         self._clock = clock
@@ -93,7 +102,7 @@ class Verify:
         named = attempt.authenticator_id is not None
         charged = await self._guesses.reserve(attempt.tenant, subject, now=now, named=named)
         if isinstance(charged, Refused):
-            return await self._first_answer(attempt) or charged
+            return await self._refuse(attempt, subject, charged)
         paid = _Paid(attempt, subject, charged, now)
         usable = [one for one in charged.authenticators if _may_judge(one, attempt)]
         if not usable:
@@ -103,6 +112,18 @@ class Verify:
         if match is None:
             return await self._fail(paid, usable, FailureReason.WRONG_CODE)
         return await self._accept(paid, match)
+
+    async def _refuse(self, attempt: Attempt, subject: UUID, refused: Refused) -> Outcome:
+        first = await self._first_answer(attempt)
+        if first is not None:
+            return first
+        self._refusals.count(
+            refused,
+            tenant=attempt.tenant,
+            subject=subject,
+            application_id=attempt.application_id,
+        )
+        return refused
 
     async def _subject_ref(self, attempt: Attempt) -> UUID | None:
         key = await self._data_keys.newest(tenant=attempt.tenant, purpose=LOOKUP)

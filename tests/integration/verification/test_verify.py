@@ -138,6 +138,23 @@ async def test_the_budget_survives_a_loss_of_redis(world: World) -> None:
     assert evaluated == 10
 
 
+@pytest.mark.security("S15")
+async def test_refusals_without_evaluation_are_announced_as_a_sum(world: World) -> None:
+    application = await world.application()
+    person = await world.person(application.tenant)
+    for _ in range(14):
+        await world.verify(application, person, world.wrong_code(person))
+
+    for _ in range(2):
+        await world.parts.refusals.announce()
+
+    rows = await world.rows(
+        "SELECT convert_from(payload, 'UTF8')::jsonb->'data'->>'count' AS count FROM outbox"
+        " WHERE type = 'mfa.verification_refused'"
+    )
+    assert [row["count"] for row in rows] == ["4"]
+
+
 async def test_the_budget_comes_back_with_time(world: World) -> None:
     application = await world.application(scopes=REASONS)
     person = await world.person(application.tenant)
