@@ -13,16 +13,18 @@ def application_by_id(schema: str) -> str:
     """Return DDL of the one look-up that is made before a tenant is known.
 
     The function runs as its owner, so that the app role sees one application by its id and, outside
-    a tenant's wall, nothing else.
+    a tenant's wall, nothing else. Temporary tables come last on its path: they cannot stand in.
     """
     return f"""
 CREATE INDEX ON replica ((state->>'application_id')) WHERE topic = '{APPLICATIONS.name}';
 CREATE FUNCTION application_by_id(wanted text) RETURNS TABLE (tenant_id uuid, state jsonb)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {schema}
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {schema}, pg_temp
 AS $$
     SELECT tenant_id, state FROM replica
     WHERE topic = '{APPLICATIONS.name}' AND state->>'application_id' = wanted AND NOT deleted
 $$;
+REVOKE ALL ON FUNCTION application_by_id(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION application_by_id(text) TO {schema}_app;
 """  # noqa: S608 - constants
 
 

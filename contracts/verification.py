@@ -46,6 +46,7 @@ class FailureReason(StrEnum):
     WRONG_CODE = "wrong_code"
     REPLAYED = "replayed"
     REVOKED = "revoked"
+    OVER_LIMIT = "over_limit"
 
 
 class VerificationFailed(BaseModel):

@@ -22,6 +22,7 @@ CREATE TABLE internal_call (
     token_id text PRIMARY KEY,
     expires timestamptz NOT NULL
 );
+CREATE INDEX ON internal_call (expires);
 """
 
 

@@ -69,7 +69,9 @@ class Events:
         newer = await store.save_state(
             tx, state.subject_ref, version=state.version, deleted=state.deleted
         )
-        if newer and not state.deleted:
+        if newer and state.deleted:
+            await self.credentials.forget_person(tx, tenant=event.tenant, subject=state.subject_ref)
+        elif newer:
             await claims.want_name(
                 tx, tenant=event.tenant, subject=state.subject_ref, traceparent=event.traceparent
             )

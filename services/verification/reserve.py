@@ -14,7 +14,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from services.verification.domain.budget import Budget
 
@@ -22,7 +22,7 @@ from services.verification.domain.budget import Budget
 # for each authenticator, because each of them is tried).
 _RESERVE = """
 local kept = redis.call('HMGET', KEYS[1], 'c', 's', 't', 'f', 'n')
-if not kept[1] then return {'cold'} end
+if not kept[1] or not kept[5] then return {'cold'} end
 if tonumber(kept[4]) >= tonumber(ARGV[4]) then return {'locked'} end
 local now = tonumber(ARGV[1])
 local passed = math.max(0, now - tonumber(kept[3]))
@@ -63,9 +63,12 @@ if ARGV[1] == '1' then redis.call('HSET', KEYS[1], 'f', '0') end
 return 1
 """
 
-# KEYS[1] subject · ARGV consecutive failures as PostgreSQL counted them.
+# KEYS[1] subject · ARGV consecutive failures and level of the bucket, as PostgreSQL counted them:
+# what it counted while Redis was away must not be guessed again.
 _FAILED = """
-if redis.call('HEXISTS', KEYS[1], 'c') == 1 then redis.call('HSET', KEYS[1], 'f', ARGV[1]) end
+if redis.call('HEXISTS', KEYS[1], 'c') == 0 then return 0 end
+local level = math.max(tonumber(redis.call('HGET', KEYS[1], 's')), tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'f', ARGV[1], 's', tostring(level))
 return 1
 """
 
@@ -149,6 +152,8 @@ class Cache:
         """Raise NotSafeToUse where Redis would evict keys when it is full."""
         try:
             answer = await self._redis.config_get("maxmemory-policy")
+        except NoPermissionError:
+            raise NotSafeToUse("Redis does not let us read maxmemory-policy (CONFIG)") from None
         except RedisError as error:
             raise CacheDown(type(error).__name__) from None
         policy = answer.get("maxmemory-policy")
@@ -216,9 +221,11 @@ class Cache:
         """Give the charged guess back; an accepted one also ends the run of failures."""
         await self._call(self._refund, tenant, subject, ["1" if accepted else "0", weight])
 
-    async def tell_failed(self, tenant: UUID, subject: UUID, *, consecutive: int) -> None:
-        """Note how many failures in a row PostgreSQL has counted."""
-        await self._call(self._failed, tenant, subject, [consecutive])
+    async def tell_failed(
+        self, tenant: UUID, subject: UUID, *, consecutive: int, level: float
+    ) -> None:
+        """Note how many failures in a row, and how full a bucket, PostgreSQL has counted."""
+        await self._call(self._failed, tenant, subject, [consecutive, level])
 
     async def tell_changed(self, tenant: UUID, subject: UUID, *, version: int) -> None:
         """Drop what is older than `version`, and let nothing older in again."""

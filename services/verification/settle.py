@@ -20,6 +20,8 @@ from services.verification.domain.budget import Budget
 _LOG = structlog.get_logger("settle")
 _LARGEST_BATCH = 256
 _TIMEOUT_SECONDS = 5.0
+_STATEMENT_TIMEOUT_MS = 4000
+_LOCK_TIMEOUT_MS = 500
 # Whatever breaks, settling goes on: nobody else does it for this process.
 _FAILURES: tuple[type[Exception], ...] = (*INFRASTRUCTURE_ERRORS, asyncpg.PostgresError)
 
@@ -55,16 +57,16 @@ WITH entry AS (
         spent = h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END
     FROM entry e JOIN held h USING (n)
     WHERE NOT e.accept AND s.tenant_id = e.tenant_id AND s.id = e.subject_ref
-    RETURNING e.n, s.consecutive
+    RETURNING e.n, s.consecutive, s.spent
 ), refunded AS (
     UPDATE subject s SET consecutive = 0, spent_at = greatest(s.spent_at, e.now),
         spent = greatest(0, h.level - CASE WHEN e.charged THEN e.weight ELSE 0 END)
     FROM took JOIN entry e USING (n) JOIN held h USING (n)
     WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref AND (s.consecutive > 0 OR e.charged)
 ), done AS (
-    SELECT n, 0 AS consecutive, 1 AS events FROM took
+    SELECT n, 0 AS consecutive, 1 AS events, 0::float8 AS spent FROM took
     UNION ALL
-    SELECT n, consecutive, CASE WHEN consecutive = $17 THEN 2 ELSE 1 END FROM counted
+    SELECT n, consecutive, CASE WHEN consecutive = $17 THEN 2 ELSE 1 END, spent FROM counted
 ), ordered AS (
     INSERT INTO event_order AS o (tenant_id, key, sequence)
     SELECT e.tenant_id, e.counted, d.events
@@ -97,7 +99,7 @@ WITH entry AS (
             AS r (n, application_id, idempotency_key, request, factor) USING (n)
     ON CONFLICT DO NOTHING
 )
-SELECT n, consecutive FROM done
+SELECT n, consecutive, spent FROM done
 """
 
 
@@ -145,10 +147,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Settled:
-    """Whether the entry took effect; for a failure, how many there are now in a row."""
+    """Whether the entry took effect; for a failure, how many in a row, how full the bucket."""
 
     took_effect: bool
-    consecutive: int
+    consecutive: int = 0
+    spent: float = 0.0
 
 
 class Settler:
@@ -160,10 +163,13 @@ class Settler:
         self._topic = topic
         self._waiting: list[tuple[Entry, asyncio.Future[Settled]]] = []
         self._wake = asyncio.Event()
+        self._closed = False
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def settle(self, entry: Entry) -> Settled:
         """Return when the entry is durable; raises AuthorityDown where nobody can say."""
+        if self._closed:
+            raise AuthorityDown("stopping")
         future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, future))
         self._wake.set()
@@ -180,6 +186,7 @@ class Settler:
                 while batch := self._next_batch():
                     await self._settle_batch(batch)
         finally:
+            self._closed = True
             stopping.cancel()
             if self._connection is not None:
                 await self._connection.close(timeout=2)
@@ -206,6 +213,9 @@ class Settler:
         entries = [entry for entry, _ in batch]
         try:
             rows = await self._write(entries)
+        except asyncpg.LockNotAvailableError:
+            await self._one_by_one(batch)
+            return
         except _FAILURES as error:
             _LOG.warning("settle failed", exception=type(error).__name__, entries=len(batch))
             await self._drop_connection()
@@ -215,20 +225,38 @@ class Settler:
             return
         for number, (_, future) in enumerate(batch):
             if not future.done():
-                future.set_result(
-                    Settled(took_effect=number in rows, consecutive=rows.get(number, 0))
-                )
+                future.set_result(rows.get(number, Settled(took_effect=False)))
 
-    async def _write(self, entries: list[Entry]) -> dict[int, int]:
+    async def _one_by_one(self, batch: list[tuple[Entry, asyncio.Future[Settled]]]) -> None:
+        """Settle a batch in which one row is locked by somebody else: only that one fails."""
+        if len(batch) > 1:
+            for waiting in batch:
+                await self._settle_batch([waiting])
+            return
+        _LOG.warning("a subject's row is locked")
+        future = batch[0][1]
+        if not future.done():
+            future.set_exception(AuthorityDown("locked by another transaction"))
+
+    async def _write(self, entries: list[Entry]) -> dict[int, Settled]:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
                 self._dsn,
                 timeout=2,
                 command_timeout=_TIMEOUT_SECONDS,
-                server_settings={"application_name": "settle", "jit": "off"},
+                server_settings={
+                    "application_name": "settle",
+                    "jit": "off",
+                    # Below our own limit, so that what we call failed cannot still commit.
+                    "lock_timeout": str(_LOCK_TIMEOUT_MS),
+                    "statement_timeout": str(_STATEMENT_TIMEOUT_MS),
+                },
             )
         rows = await self._connection.fetch(_SETTLE, *self._arguments(entries))
-        return {row["n"]: row["consecutive"] for row in rows}
+        return {
+            row["n"]: Settled(True, consecutive=row["consecutive"], spent=row["spent"])
+            for row in rows
+        }
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None

@@ -12,6 +12,8 @@ _DAY_SECONDS = 86_400
 _MOST_CONSECUTIVE = 100
 # The promise: a blind guess succeeds with at most this chance a day and subject.
 HIGHEST_CHANCE_A_DAY = 1e-4
+# A guess costs one for each authenticator; enrollment lets a subject have this many.
+MOST_AUTHENTICATORS = 5
 
 
 class UnsafeBudget(Exception):  # noqa: N818
@@ -79,5 +81,5 @@ def refuse_unsafe(budget: Budget, *, digits: int, steps: int) -> None:
         raise UnsafeBudget(f"a blind guess would succeed with {chance:.1e} a day")
     if not 1 <= budget.consecutive <= _MOST_CONSECUTIVE:
         raise UnsafeBudget(f"consecutive failures must be at most {_MOST_CONSECUTIVE}")
-    if budget.capacity < 1 or budget.per_day < 1:
-        raise UnsafeBudget("a budget below one would lock everybody out")
+    if budget.capacity < MOST_AUTHENTICATORS or budget.per_day < 1:
+        raise UnsafeBudget(f"fewer than {MOST_AUTHENTICATORS} guesses at once lock people out")

@@ -16,6 +16,7 @@ class Why(StrEnum):
     WRONG_CODE = "wrong_code"
     REPLAYED = "replayed"
     REVOKED = "revoked"
+    OVER_LIMIT = "over_limit"
     NOTHING_ENROLLED = "nothing_enrolled"
     BUDGET = "budget"
     LOCKED = "locked"

@@ -123,14 +123,24 @@ async def give_back(tx: Connection, subject: UUID, weight: int) -> None:
     )
 
 
-async def is_active(tx: Connection, authenticator_id: UUID, epoch: int) -> bool:
-    """Tell whether an authenticator still counts under this epoch."""
-    found = await tx.fetchval(
-        "SELECT true FROM authenticator WHERE id = $1 AND epoch = $2 AND status = 'active'",
+async def last_step(tx: Connection, authenticator_id: UUID, epoch: int) -> int | None:
+    """Return the last step that was accepted, or None where this epoch counts no more."""
+    found: int | None = await tx.fetchval(
+        "SELECT last_step FROM authenticator WHERE id = $1 AND epoch = $2 AND status = 'active'",
         authenticator_id,
         epoch,
     )
-    return bool(found)
+    return found
+
+
+async def bury_all(tx: Connection, subject: UUID) -> list[tuple[UUID, int]]:
+    """Put tombstones for all authenticators of a locked subject; returns ids and epochs."""
+    rows = await tx.fetch(
+        "UPDATE authenticator SET status = 'removed', sealed = NULL, epoch = epoch + 1"
+        " WHERE subject_ref = $1 AND status = 'active' RETURNING id, epoch",
+        subject,
+    )
+    return [(row["id"], row["epoch"]) for row in rows]
 
 
 async def stored_answer(

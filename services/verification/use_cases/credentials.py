@@ -25,6 +25,9 @@ from services.verification.store import subjects as store
 from services.verification.store.claims import Claim
 
 _LOG = structlog.get_logger("claims")
+# 404 and 410: removed meanwhile. 409: another attempt has it, which must not happen. Anything else,
+# such as a clock that is wrong for a while, may be mended: the claim waits.
+_FINAL = (404, 409, 410)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,19 @@ class Credentials:
                 await announce(tx, topic=EVENTS.name, event=event)
         return await store.bump_cache_version(tx, subject)
 
+    async def forget_person(self, tx: Connection, *, tenant: UUID, subject: UUID) -> None:
+        """Bury all authenticators of a locked subject that policy has deleted, and announce it."""
+        for authenticator_id, epoch in await store.bury_all(tx, subject):
+            event = announcements.credential_forgotten(
+                tenant=tenant,
+                subject_ref=subject,
+                authenticator_id=authenticator_id,
+                epoch=epoch,
+                reset_id=None,
+                now=self.clock(),
+            )
+            await announce(tx, topic=EVENTS.name, event=event)
+
     async def revoke_now(
         self,
         *,
@@ -105,7 +121,8 @@ class Credentials:
                 attempt_id=claim.claim_id,
             )
         except Refused as refusal:
-            # 404 and 410: removed meanwhile. 409: another attempt has it, which must not happen.
+            if refusal.status not in _FINAL:
+                raise
             _LOG.warning("credential not given", status=refusal.status, code=refusal.code)
             async with tenant_transaction(self.pool, claim.tenant) as tx:
                 await claims.done(tx, claim)
@@ -152,12 +169,15 @@ class Credentials:
         await self._tell_changed(claim.tenant, claim.subject_ref, version)
 
     async def _acknowledge(self, claim: Claim) -> None:
-        with suppress(Refused):
+        try:
             await self.owners.acknowledge(
                 tenant=claim.tenant,
                 authenticator_id=claim.known_authenticator,
                 attempt_id=claim.claim_id,
             )
+        except Refused as refusal:
+            if refusal.status not in _FINAL:
+                raise
         async with tenant_transaction(self.pool, claim.tenant) as tx:
             await claims.done(tx, claim)
 

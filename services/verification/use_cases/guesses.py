@@ -88,12 +88,14 @@ class Guesses:
             if not charged.durably:
                 await self._cache.refund(tenant, subject, accepted=True, weight=charged.weight)
                 return
-            await self._cache.tell_failed(tenant, subject, consecutive=0)
+            await self._cache.tell_failed(tenant, subject, consecutive=0, level=0.0)
 
-    async def was_wrong(self, tenant: UUID, subject: UUID, *, consecutive: int) -> None:
-        """Note how many failures in a row there are now (best effort)."""
+    async def was_wrong(
+        self, tenant: UUID, subject: UUID, *, consecutive: int, level: float
+    ) -> None:
+        """Note what PostgreSQL has counted now (best effort)."""
         with suppress(CacheDown):
-            await self._cache.tell_failed(tenant, subject, consecutive=consecutive)
+            await self._cache.tell_failed(tenant, subject, consecutive=consecutive, level=level)
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
         """Drop the cached copy after PostgreSQL contradicted it (best effort)."""

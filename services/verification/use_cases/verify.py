@@ -96,6 +96,10 @@ class Verify:
 
     async def _judge(self, attempt: Attempt) -> Outcome:
         now = self._clock()
+        # First of all: after a minute or two the code would be too old to be judged again.
+        first = await self._first_answer(attempt)
+        if first is not None:
+            return first
         subject = await self._subject_ref(attempt)
         if subject is None:
             return Refused(Why.NOTHING_ENROLLED)
@@ -172,22 +176,22 @@ class Verify:
         )
         settled = await self._settle(paid, event, acceptance=acceptance)
         if not settled.took_effect:
-            return await self._lost(paid, one)
+            return await self._lost(paid, match)
         await self._guesses.was_right(attempt.tenant, paid.subject_ref, paid.charged)
         return Accepted(event.id, one.authenticator_id, one.factor, paid.now)
 
-    async def _lost(self, paid: _Paid, one: CachedAuthenticator) -> Outcome:
-        """The code matched, but PostgreSQL said no: a repeat, a replay, or a stale copy."""
-        attempt = paid.attempt
+    async def _lost(self, paid: _Paid, match: _Match) -> Outcome:
+        """The code matched, but PostgreSQL said no: a repeat, a replay, a limit, a stale copy."""
+        attempt, one = paid.attempt, match.authenticator
         first = await self._first_answer(attempt)
-        if first is not None:
+        if isinstance(first, Accepted):
             return first
         async with tenant_transaction(self._pool, attempt.tenant) as tx:
-            active = await store.is_active(tx, one.authenticator_id, one.epoch)
-        if active:
-            return await self._fail(paid, [one], FailureReason.REPLAYED)
+            last_step = await store.last_step(tx, one.authenticator_id, one.epoch)
+        # The copy was wrong about something: the next guess begins with what PostgreSQL knows.
         await self._guesses.is_stale(attempt.tenant, paid.subject_ref)
-        return await self._fail(paid, [one], FailureReason.REVOKED)
+        outcome = await self._fail(paid, [one], _why_lost(last_step, match.step))
+        return first or outcome
 
     async def _fail(
         self, paid: _Paid, tried: Sequence[CachedAuthenticator], reason: FailureReason
@@ -202,7 +206,10 @@ class Verify:
         )
         settled = await self._settle(paid, event, acceptance=None)
         await self._guesses.was_wrong(
-            paid.attempt.tenant, paid.subject_ref, consecutive=settled.consecutive
+            paid.attempt.tenant,
+            paid.subject_ref,
+            consecutive=settled.consecutive,
+            level=settled.spent,
         )
         return Refused(Why(reason.value))
 
@@ -255,6 +262,12 @@ class Verify:
             request=request_digest(key, attempt.subject, attempt.code, named),
             factor=factor,
         )
+
+
+def _why_lost(last_step: int | None, step: int) -> FailureReason:
+    if last_step is None:
+        return FailureReason.REVOKED
+    return FailureReason.REPLAYED if last_step >= step else FailureReason.OVER_LIMIT
 
 
 def _may_judge(one: CachedAuthenticator, attempt: Attempt) -> bool:

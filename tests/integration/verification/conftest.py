@@ -59,6 +59,7 @@ class Owners:
     names: dict[UUID, str] = field(default_factory=dict)
     acknowledged: list[UUID] = field(default_factory=list)
     down: bool = False
+    refuse_with: int | None = None
 
     def app(self) -> FastAPI:
         """Return both owners as one app."""
@@ -99,6 +100,8 @@ class Owners:
     def _refuse_when_down(self) -> None:
         if self.down:
             raise Problem(503, "unavailable", "Down")
+        if self.refuse_with is not None:
+            raise Problem(self.refuse_with, "refused", "Refused")
 
 
 @dataclass(frozen=True)

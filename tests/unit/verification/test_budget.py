@@ -80,7 +80,8 @@ def test_no_24_hours_ever_see_more_than_the_promise(times: list[float]) -> None:
         (Budget(capacity=10, per_day=24, consecutive=50), False),
         (Budget(capacity=10, per_day=20, consecutive=100), True),
         (Budget(capacity=10, per_day=20, consecutive=101), False),
-        (Budget(capacity=0, per_day=20, consecutive=50), False),
+        (Budget(capacity=5, per_day=20, consecutive=50), True),
+        (Budget(capacity=4, per_day=20, consecutive=50), False),
         (Budget(capacity=10, per_day=0, consecutive=50), False),
     ],
 )
