@@ -1,12 +1,20 @@
 """From the copy of mfa.applications and the key of a request to the caller behind it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
+from fastapi import APIRouter, Depends
+
+from contracts.envelope import application_key
+from contracts.internal import PUSH_APPLICATION, Done, PushApplication
 from contracts.policy import ApplicationState
 from contracts.topics import APPLICATIONS
-from libs.postgres.pool import Pool
+from libs.messaging.copies import save_copy
+from libs.postgres.pool import Pool, tenant_transaction
 from libs.web.api_keys import KeyParts, same_digest
 from libs.web.callers import Caller, FindCaller
+from libs.web.identity import InternalCallers
+from libs.web.problems import documented
 
 
 def application_by_id(schema: str) -> str:
@@ -41,6 +49,26 @@ def find_caller(pool: Pool) -> FindCaller:
         return caller_from(state, tenant=row["tenant_id"], parts=parts)
 
     return find
+
+
+def pushed_applications(pool: Pool, callers: Callable[..., InternalCallers]) -> APIRouter:
+    """Return the route by which policy tells this service of a revoked key before its event."""
+    router = APIRouter(tags=["internal"], responses=documented(401, 403, 422))
+    route = PUSH_APPLICATION[0]
+
+    @router.post(route.path, dependencies=[Depends(callers(*route.callers))])
+    async def push_application(body: PushApplication) -> Done:
+        async with tenant_transaction(pool, body.tenant) as tx:
+            await save_copy(
+                tx,
+                tenant=body.tenant,
+                topic=APPLICATIONS.name,
+                key=application_key(body.tenant, body.state.application_id),
+                state=body.state.model_dump(mode="json"),
+            )
+        return Done(effective=True)
+
+    return router
 
 
 def caller_from(state: ApplicationState, *, tenant: UUID, parts: KeyParts) -> Caller | None:

@@ -38,7 +38,11 @@ ACKNOWLEDGE_CREDENTIAL = InternalRoute(
 )
 APPLY_RESET = InternalRoute(Service.ENROLLMENT, "/internal/resets", (Service.RECOVERY,))
 REVOKE = InternalRoute(Service.VERIFICATION, "/internal/revocations", (Service.ENROLLMENT,))
-PUSH_APPLICATION = InternalRoute(Service.VERIFICATION, "/internal/applications", (Service.POLICY,))
+# Every service that lets applications in keeps its own copy of their keys.
+PUSH_APPLICATION = tuple(
+    InternalRoute(service, "/internal/applications", (Service.POLICY,))
+    for service in (Service.VERIFICATION, Service.ENROLLMENT, Service.RECOVERY)
+)
 INTERNAL_ROUTES = (
     RESOLVE_SUBJECT,
     NAME_SUBJECTS,
@@ -47,7 +51,7 @@ INTERNAL_ROUTES = (
     ACKNOWLEDGE_CREDENTIAL,
     APPLY_RESET,
     REVOKE,
-    PUSH_APPLICATION,
+    *PUSH_APPLICATION,
 )
 
 

@@ -107,6 +107,8 @@ def _own_settings(around: Surroundings) -> Mapping[str, Mapping[str, str]]:
         "policy": {
             "operator_key_digest": made.operator_key_digest,
             "verification_url": verification,
+            "enrollment_url": enrollment,
+            "recovery_url": around.internal_url("recovery"),
         },
         "enrollment": {"policy_url": policy, "verification_url": verification},
         "verification": {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from contracts.callers import find_caller
+from contracts.callers import find_caller, pushed_applications
 from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
@@ -109,6 +109,7 @@ def assemble(
         routers=[
             health_routes(database_check(plumbing), readings),
             internal_routes(cases.credentials, cases.remove, plumbing.callers),
+            pushed_applications(plumbing.app_pool, plumbing.callers),
         ],
     )
     return Assembled(_public(plumbing, cases), internal, Events(cases.remove), workers)

@@ -20,7 +20,7 @@ from services.policy.api.internal import internal_routes
 from services.policy.api.policies import policy_routes
 from services.policy.api.subjects import subject_routes
 from services.policy.api.tenants import tenant_routes
-from services.policy.gateways import Verification
+from services.policy.gateways import Keepers
 from services.policy.settings import Settings
 from services.policy.use_cases.applications import Applications
 from services.policy.use_cases.callers import Callers
@@ -66,7 +66,13 @@ async def build() -> AsyncIterator[Roles]:
 def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Listeners:
     """Put the use cases behind their routes."""
     pool, clock = plumbing.app_pool, plumbing.clock
-    verification = Verification(plumbing.client(Service.VERIFICATION, settings.verification_url))
+    keepers = Keepers(
+        {
+            Service.VERIFICATION: plumbing.client(Service.VERIFICATION, settings.verification_url),
+            Service.ENROLLMENT: plumbing.client(Service.ENROLLMENT, settings.enrollment_url),
+            Service.RECOVERY: plumbing.client(Service.RECOVERY, settings.recovery_url),
+        }
+    )
     subjects = Subjects(pool, PersonalSeals(plumbing.data_keys), clock=clock)
     find = Callers(pool).find
     public = public_app(
@@ -74,14 +80,14 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         title="Watchword: tenants, applications, subjects, policies",
         routers=[
             tenant_routes(Tenants(pool, clock), operator_key_digest=settings.operator_key_digest),
-            application_routes(Applications(pool, clock, verification=verification), find),
+            application_routes(Applications(pool, clock, keepers=keepers), find),
             policy_routes(Policies(pool, clock), find),
             subject_routes(subjects, find),
         ],
     )
 
     def readings() -> dict[str, float]:
-        return health.readings() | {"revocations_pending": verification.pending}
+        return health.readings() | {"revocations_pending": keepers.pending}
 
     routers = [
         health_routes(database_check(plumbing), readings),

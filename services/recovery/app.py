@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from contracts.callers import find_caller
+from contracts.callers import find_caller, pushed_applications
 from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
@@ -87,6 +87,10 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         ],
     )
     internal = internal_app(
-        SERVICE, routers=[health_routes(database_check(plumbing), health.readings)]
+        SERVICE,
+        routers=[
+            health_routes(database_check(plumbing), health.readings),
+            pushed_applications(pool, plumbing.callers),
+        ],
     )
     return Assembled(public, internal, Events(FollowReset(clock)))

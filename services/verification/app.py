@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 
-from contracts.callers import find_caller
+from contracts.callers import find_caller, pushed_applications
 from contracts.topics import COMPACTED, EVENTS
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
@@ -136,7 +136,8 @@ def assemble(
         SERVICE,
         routers=[
             health_routes(database_check(plumbing), health.readings),
-            internal_routes(credentials, pool, plumbing.callers),
+            internal_routes(credentials, plumbing.callers),
+            pushed_applications(pool, plumbing.callers),
         ],
     )
     return Assembled(public, internal, settler, refusals, claims, Events(credentials, claims.wake))

@@ -24,7 +24,7 @@ from services.policy.domain.application import (
 )
 from services.policy.domain.policy import Policy, Terms, first_policy
 from services.policy.domain.refusals import Refusal
-from services.policy.gateways import Verification
+from services.policy.gateways import Keepers
 from services.policy.store.announcements import announce_all
 from services.policy.store.applications import (
     add_application,
@@ -62,7 +62,7 @@ class Applications:
 
     pool: Pool
     clock: Clock
-    verification: Verification
+    keepers: Keepers
 
     async def create(
         self, caller: Caller, name: str, *, mode: KeyMode, scopes: frozenset[Scope], terms: Terms
@@ -113,11 +113,11 @@ class Applications:
         return issued
 
     async def revoke_key(self, tenant: UUID, application_id: UUID, key_id: UUID) -> bool | Refusal:
-        """Revoke a key and tell whether verification refuses it already; repeat until it does."""
+        """Revoke a key and tell whether all services refuse it already; repeat until it does."""
         changed = await self._revoke(tenant, application_id, key_id)
         if isinstance(changed, Refusal):
             return changed
-        return await self.verification.push(tenant, application_state(changed))
+        return await self.keepers.push(tenant, application_state(changed))
 
     async def _revoke(
         self, tenant: UUID, application_id: UUID, key_id: UUID

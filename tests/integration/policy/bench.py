@@ -31,30 +31,37 @@ from tests.integration.internal_matrix import Identities, make_identities, write
 
 MIGRATIONS = Path("services/policy/migrations")
 OPERATOR_KEY = "an operator's key"
-_VERIFICATION = "http://verification"
 
 
 @dataclass
-class FakeVerification:
-    """Verification's end of a push: checks the signature, keeps what came, answers as told."""
+class FakeKeepers:
+    """The keepers' end of a push: checks the signature, keeps what came, answers as told.
+
+    `refusing` is the service that does not commit it.
+    """
 
     identities: Identities
-    effective: bool = True
-    pushed: list[PushApplication] = field(default_factory=list)
+    refusing: Service | None = None
+    pushed: list[tuple[Service, PushApplication]] = field(default_factory=list)
 
     def app(self) -> FastAPI:
-        allowed = frozenset(PUSH_APPLICATION.callers)
-        identity = self.identities[Service.VERIFICATION]
-        callers = InternalCallers(identity, take_once=_always, clock=system_clock, allowed=allowed)
         app = FastAPI()
 
         async def listed(request: Request) -> str:
+            keeper = Service(str(request.url.hostname))
+            callers = InternalCallers(
+                self.identities[keeper],
+                take_once=_always,
+                clock=system_clock,
+                allowed=frozenset({Service.POLICY}),
+            )
             return await callers(request)
 
-        @app.post(PUSH_APPLICATION.path, dependencies=[Depends(listed)])
-        async def push(body: PushApplication) -> Done:
-            self.pushed.append(body)
-            return Done(effective=self.effective)
+        @app.post(PUSH_APPLICATION[0].path, dependencies=[Depends(listed)])
+        async def push(body: PushApplication, request: Request) -> Done:
+            keeper = Service(str(request.url.hostname))
+            self.pushed.append((keeper, body))
+            return Done(effective=keeper is not self.refusing)
 
         return app
 
@@ -93,8 +100,8 @@ class Bench:
     owner: Pool
     http: httpx2.AsyncClient
 
-    def with_verification(self, transport: httpx2.AsyncBaseTransport) -> Api:
-        """Return the operator's view of policy whose calls to verification go there."""
+    def with_keepers(self, transport: httpx2.AsyncBaseTransport) -> Api:
+        """Return the operator's view of policy whose calls to the keepers go there."""
         plumbing = replace(self.plumbing, http=httpx2.AsyncClient(transport=transport))
         listeners = assemble(plumbing, self.settings, health=MessagingHealth())
         return Api(_client(listeners.public), OPERATOR_KEY)
@@ -166,7 +173,9 @@ def make_settings(
         port=0,
         internal_port=0,
         operator_key_digest=hashlib.sha256(OPERATOR_KEY.encode()).hexdigest(),
-        verification_url=_VERIFICATION,
+        verification_url="http://verification",
+        enrollment_url="http://enrollment",
+        recovery_url="http://recovery",
     )
 
 

@@ -5,8 +5,9 @@ import httpx2
 import pytest
 
 from contracts.policy import APPLICATION_STATE, POLICY_STATE
+from contracts.vocabulary import Service
 from libs.web.api_keys import digest_of
-from tests.integration.policy.bench import OPERATOR_KEY, Api, Bench, FakeVerification, Tenant
+from tests.integration.policy.bench import OPERATOR_KEY, Api, Bench, FakeKeepers, Tenant
 
 
 async def test_a_tenant_manages_with_the_key_it_was_given(bench: Bench) -> None:
@@ -96,26 +97,30 @@ async def test_two_keys_of_a_mode_and_no_third_even_at_once(tenant: Tenant) -> N
     assert (live.status_code, live.json()["key"][:8]) == (201, "ww_live_")
 
 
-async def test_a_revocation_is_effective_when_verification_has_it(bench: Bench) -> None:
-    verification = FakeVerification(bench.identities)
-    tenant, path, key = await _with_key_to_revoke(bench, verification)
+async def test_a_revocation_is_effective_when_every_keeper_has_it(bench: Bench) -> None:
+    keepers = FakeKeepers(bench.identities)
+    tenant, path, key = await _with_key_to_revoke(bench, keepers)
 
     response = await tenant.api("DELETE", path)
 
     assert (response.status_code, response.json()) == (200, {"status": "effective"})
-    (push,) = verification.pushed
+    assert {keeper for keeper, _ in keepers.pushed} == {"verification", "enrollment", "recovery"}
+    _, push = keepers.pushed[0]
     assert push.tenant == tenant.tenant_id
     assert [one.revoked for one in push.state.keys if one.digest == digest_of(key.key)] == [True]
     assert (await key("GET", "/v1/applications")).status_code == 401
 
 
-async def test_a_revocation_is_pending_until_a_repeat_finds_it_effective(bench: Bench) -> None:
-    verification = FakeVerification(bench.identities, effective=False)
-    tenant, path, key = await _with_key_to_revoke(bench, verification)
+@pytest.mark.parametrize("refusing", [Service.VERIFICATION, Service.ENROLLMENT, Service.RECOVERY])
+async def test_a_revocation_is_pending_until_a_repeat_finds_it_effective(
+    bench: Bench, refusing: Service
+) -> None:
+    keepers = FakeKeepers(bench.identities, refusing=refusing)
+    tenant, path, key = await _with_key_to_revoke(bench, keepers)
 
     pending = await tenant.api("DELETE", path)
     refused_here = await key("GET", "/v1/applications")
-    verification.effective = True
+    keepers.refusing = None
     effective = await tenant.api("DELETE", path)
 
     assert (pending.status_code, pending.json()) == (202, {"status": "pending"})
@@ -129,11 +134,11 @@ async def test_a_revocation_is_pending_until_a_repeat_finds_it_effective(bench: 
     assert reasons.count("key_revoked") == 1
 
 
-async def test_a_revocation_is_pending_while_verification_is_down(bench: Bench) -> None:
+async def test_a_revocation_is_pending_while_the_keepers_are_down(bench: Bench) -> None:
     def unreachable(_request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("down")
 
-    operator = bench.with_verification(httpx2.MockTransport(unreachable))
+    operator = bench.with_keepers(httpx2.MockTransport(unreachable))
     tenant = await bench.new_tenant(operator)
     path, key = await _new_key(tenant)
 
@@ -144,8 +149,8 @@ async def test_a_revocation_is_pending_while_verification_is_down(bench: Bench) 
 
 
 async def test_the_last_manage_key_stays_even_when_two_go_at_once(bench: Bench) -> None:
-    verification = FakeVerification(bench.identities)
-    tenant, path, _ = await _with_key_to_revoke(bench, verification)
+    keepers = FakeKeepers(bench.identities)
+    tenant, path, _ = await _with_key_to_revoke(bench, keepers)
     first = f"/v1/applications/{tenant.application_id}"
     (own,) = (await tenant.api("GET", first)).json()["keys"]
 
@@ -169,10 +174,8 @@ async def test_a_key_is_found_under_its_own_application_only(tenant: Tenant) -> 
     assert (await tenant.api("DELETE", unknown)).status_code == 404
 
 
-async def _with_key_to_revoke(
-    bench: Bench, verification: FakeVerification
-) -> tuple[Tenant, str, Api]:
-    operator = bench.with_verification(httpx2.ASGITransport(verification.app()))
+async def _with_key_to_revoke(bench: Bench, keepers: FakeKeepers) -> tuple[Tenant, str, Api]:
+    operator = bench.with_keepers(httpx2.ASGITransport(keepers.app()))
     tenant = await bench.new_tenant(operator)
     return tenant, *(await _new_key(tenant))
 
