@@ -18,7 +18,8 @@ _SECRET_NAMES = re.compile(
 # Shapes taken out of any text: our keys, otpauth and e-mail addresses, JWTs, codes, DSNs.
 _SECRET_SHAPES = re.compile(
     r"ww_(?:test|live)_\w+|otpauth(?:-migration)?://\S+|[\w.+-]+@[\w-]+\.[\w.-]+"
-    r"|eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<![\w.:-])\d{6,8}(?![\w.:-])|postgres(?:ql)?://\S+|redis://\S+"
+    r"|eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<![\w-])\d{6,10}(?![\w-])|(?:[0-9A-Z]{4}-){7}[0-9A-Z]{4}"
+    r"|postgres(?:ql)?(?:\+\w+)?://\S+|rediss?://\S+"
 )
 
 

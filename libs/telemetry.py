@@ -6,15 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Span as MutableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import Span, SpanKind
 
 _TRACER = trace.get_tracer("watchword")
+# A path that matches no route, or a query that nobody asked for, may hold an address or a code.
+_CALLERS_WORDS = ("url.path", "url.query", "url.full", "http.target", "http.url")
 
 
 class FileExporter(SpanExporter):
@@ -34,12 +38,27 @@ class FileExporter(SpanExporter):
         """Do nothing: the file is closed after every write."""
 
 
+class WithoutAddresses(SpanProcessor):
+    """Takes the caller's words out of request spans; `http.route` says which route it was."""
+
+    def on_start(
+        self,
+        span: MutableSpan,
+        parent_context: Context | None = None,  # noqa: ARG002 - the interface
+    ) -> None:
+        """Overwrite what FastAPI writes at the start of a span."""
+        for name in _CALLERS_WORDS:
+            if span.attributes and name in span.attributes:
+                span.set_attribute(name, "[redacted]")
+
+
 def configure_traces(
     *, service: str, endpoint: str | None, file: Path | None, sampled: float
 ) -> TracerProvider:
     """Send `sampled` (0 to 1) of all traces to an OTLP collector and, or, a file of JSON lines."""
     resource = Resource.create({"service.name": service})
     provider = TracerProvider(resource=resource, sampler=ParentBasedTraceIdRatio(sampled))
+    provider.add_span_processor(WithoutAddresses())
     if endpoint is not None:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     if file is not None:

@@ -18,13 +18,18 @@ CANARIES = [
     "eyJhbGciOiJFZDI1NTE5In0.eyJpc3MiOiJ4In0.c2lnbmF0dXJl",
     "postgresql://user:pw@127.0.0.1/db",
     "493817",
+    "4938172605",
+    "X7WJ-BP7J-02FF-6AZD-F2J4-9P2T-J4JD-S5TT",
+    "rediss://:pw@localhost",
+    "postgresql+psycopg://u:pw@localhost",
 ]
 
 
 @pytest.mark.security("S14")
 @pytest.mark.parametrize("canary", CANARIES)
 def test_takes_secrets_out_of_any_text(canary: str) -> None:
-    entry = redact(LOGGER, "info", {"event": f"seen {canary} here", "list": [{"deep": canary}]})
+    texts = {"event": f"seen {canary} here", "list": [{"deep": canary}], "tight": f"c:{canary}."}
+    entry = redact(LOGGER, "info", texts)
 
     assert canary not in str(entry)
     assert REDACTED in str(entry)
