@@ -84,7 +84,7 @@ class InternalCallers:
             claims = jwt.decode(token, key, algorithms=[_ALGORITHM]).claims
             now = int(self.clock().timestamp())
             _registry(self.identity.name, now).validate(claims)
-        except (JoseError, LookupError, ValueError, TypeError):
+        except (JoseError, LookupError, ValueError, TypeError, RecursionError):
             raise _refused() from None
         if kind != "Bearer" or _number(claims["exp"]) - now > LIFETIME.seconds + _LEEWAY_SECONDS:
             raise _refused()

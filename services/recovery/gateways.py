@@ -32,6 +32,7 @@ class Ticket:
     ticket_id: str
     tenant: UUID
     subject_ref: UUID
+    issued: datetime
     expires: datetime
 
 
@@ -50,9 +51,10 @@ class Tickets:
                 ticket_id=str(claims["jti"]),
                 tenant=UUID(claims["tenant"]),
                 subject_ref=UUID(claims["sub"]),
+                issued=datetime.fromtimestamp(claims["iat"], UTC),
                 expires=datetime.fromtimestamp(claims["exp"], UTC),
             )
-        except (JoseError, KeyError, ValueError, TypeError, AttributeError):
+        except (JoseError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
             return None
         return ticket if ticket.tenant == tenant else None
 
@@ -88,6 +90,7 @@ def _registry(now: int) -> JWTClaimsRegistry:
         leeway=5,
         iss={"essential": True, "value": Service.ENROLLMENT.value},
         aud={"essential": True, "value": TICKET_AUDIENCE},
+        iat={"essential": True},
         exp={"essential": True},
         jti={"essential": True},
     )

@@ -63,15 +63,20 @@ class Remove:
     async def apply_reset(
         self, tx: Connection, tenant: UUID, subject_ref: UUID, *, reset_id: UUID
     ) -> None:
-        """Remove all that the subject has now; the same reset again removes nothing more."""
+        """Remove all that the subject has now; the same reset again removes nothing more.
+
+        What was removed before and is not effective yet is the reset's to wait for, too.
+        """
         now = self.clock()
         await lock_subject(tx, tenant, subject_ref)
         if not await add_reset(tx, tenant, subject_ref, reset_id=reset_id, now=now):
             return
+        pending = await lock_with_status(tx, subject_ref, Status.REMOVING)
         active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
         removed = await _remove(tx, tenant, active, reset_id=reset_id, now=now)
         await cancel_enrollments(tx, subject_ref)
-        event = reset_applied(tenant, subject_ref, reset_id=reset_id, removed=removed, now=now)
+        waits_for = sorted([*pending, *removed], key=lambda one: one.authenticator_id)
+        event = reset_applied(tenant, subject_ref, reset_id=reset_id, removed=waits_for, now=now)
         await announce(tx, topic=EVENTS.name, event=event)
 
     async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:

@@ -26,7 +26,8 @@ class Tickets:
         """Return the ticket of an enrollment that was confirmed `at`.
 
         All of it comes from the confirmation, so that asking again gives the same ticket, which
-        recovery takes once: `jti` is the enrollment's id.
+        recovery takes once: `jti` is the enrollment's id. `iat` has fractions of a second, by which
+        recovery tells it from a ticket of before a reset.
         """
         claims = {
             "iss": Service.ENROLLMENT.value,
@@ -35,7 +36,7 @@ class Tickets:
             "tenant": str(tenant),
             "authenticator": str(enrollment.authenticator_id),
             "jti": str(enrollment.enrollment_id),
-            "iat": int(at.timestamp()),
+            "iat": at.timestamp(),
             "exp": int((at + LIFETIME).timestamp()),
         }
         key = self.identity.private_key

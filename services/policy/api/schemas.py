@@ -8,6 +8,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from contracts.subjects import LONGEST, SubjectName
 from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope
 from services.policy.domain.policy import STANDARD_TERMS
 from services.policy.domain.text import has_one_form
@@ -28,7 +29,7 @@ def _address(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
-SubjectId = Annotated[str, Field(min_length=1, max_length=320), AfterValidator(_one_form)]
+Label = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_one_form)]
 Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_address)]
 Scopes = Annotated[frozenset[Scope], Field(min_length=1)]
 Groups = Annotated[frozenset[Name], Field(max_length=100)]
@@ -130,9 +131,9 @@ class SubjectBody(BaseModel):
     """`label` is what an authenticator app shows; without one it is the subject's id."""
 
     model_config = _STRICT
-    subject: SubjectId
+    subject: SubjectName
     email: Email | None = None
-    label: SubjectId | None = None
+    label: Label | None = None
     user_type: Name | None = None
     groups: Groups = frozenset()
     language: Language = Language.ENGLISH
@@ -143,7 +144,7 @@ class SubjectPatch(BaseModel):
 
     model_config = _STRICT
     email: Email | None = None
-    label: SubjectId | None = None
+    label: Label | None = None
     user_type: Name | None = None
     groups: Groups | None = None
     language: Language | None = None
@@ -158,7 +159,7 @@ class SubjectPatch(BaseModel):
 
 class SubjectSearch(BaseModel):
     model_config = _STRICT
-    subject: SubjectId
+    subject: SubjectName
 
 
 class SubjectShown(BaseModel):

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from libs.web.problems import Problem
-from services.recovery.domain.outcome import AcknowledgeRefused, IssueRefused, RecoveryRefused
+from services.recovery.domain.outcome import AcknowledgeRefused, IssueRefused
 
 
 def ticket_invalid() -> Problem:
@@ -11,8 +11,15 @@ def ticket_invalid() -> Problem:
     return Problem(403, "ticket_invalid", title, detail="confirm an enrollment to get a new one")
 
 
-def not_issued(_refused: IssueRefused) -> Problem:
-    return Problem(409, "already_acknowledged", "The ticket's recovery key was acknowledged")
+def not_issued(refused: IssueRefused) -> Problem:
+    match refused:
+        case IssueRefused.ACKNOWLEDGED:
+            title = "The ticket's recovery key was acknowledged"
+            return Problem(409, "already_acknowledged", title)
+        case IssueRefused.TICKET_OUTDATED:
+            return ticket_invalid()
+        case _:
+            assert_never(refused)
 
 
 def not_acknowledged(refused: AcknowledgeRefused) -> Problem:
@@ -22,19 +29,15 @@ def not_acknowledged(refused: AcknowledgeRefused) -> Problem:
         case AcknowledgeRefused.NEWER_KEY:
             title = "A newer key was made since: show that one"
             return Problem(409, "newer_key_issued", title)
+        case AcknowledgeRefused.USED:
+            return Problem(409, "already_used", "The recovery key was used and is good no more")
         case _:
             assert_never(refused)
 
 
-def not_recovered(refused: RecoveryRefused) -> Problem:
-    match refused:
-        case RecoveryRefused.WRONG_KEY:
-            return Problem(403, "not_recovered", "The recovery key was not accepted")
-        case RecoveryRefused.TOO_MANY_TRIES:
-            title = "Too many tries; wait, or ask the service desk"
-            return Problem(429, "too_many_tries", title, retry_after=3600)
-        case _:
-            assert_never(refused)
+def not_recovered() -> Problem:
+    # One answer for all reasons: another one for too many tries would tell who exists.
+    return Problem(403, "not_recovered", "The recovery key was not accepted")
 
 
 def unavailable() -> Problem:

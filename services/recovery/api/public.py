@@ -72,7 +72,7 @@ def recovery_routes(recover: Recover, *, pool: Pool, find: FindCaller) -> APIRou
 
     @router.post(
         "/recoveries",
-        responses={202: {"model": RecoverAnswer}, **documented(401, 403, 422, 429, 503)},
+        responses={202: {"model": RecoverAnswer}, **documented(401, 403, 422, 503)},
     )
     async def use_key(
         body: RecoverRequest, response: Response, caller: Annotated[Caller, may_enroll]
@@ -80,13 +80,13 @@ def recovery_routes(recover: Recover, *, pool: Pool, find: FindCaller) -> APIRou
         response.headers["Cache-Control"] = "no-store"
         typed = read_recovery_key(body.recovery_key)
         if typed is None:
-            raise problems.not_recovered(RecoveryRefused.WRONG_KEY)
+            raise problems.not_recovered()
         try:
             outcome = await recover(tenant=caller.tenant_id, subject=body.subject, typed=typed)
         except (Unreachable, Refused):
             raise problems.unavailable() from None
         if isinstance(outcome, RecoveryRefused):
-            raise problems.not_recovered(outcome)
+            raise problems.not_recovered()
         effective = await recover.take_effect(tenant=caller.tenant_id, reset_id=outcome.reset_id)
         response.status_code = 200 if effective else 202
         return RecoverAnswer(

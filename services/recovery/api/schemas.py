@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.subjects import SubjectName
+from services.recovery.domain.reset import ResetStatus
 
 # A body that is refused must not be quoted: it may hold a recovery key.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -59,6 +60,6 @@ class ResetAnswer(BaseModel):
     """Where a reset stands."""
 
     reset_id: UUID
-    status: str
+    status: ResetStatus
     requested_at: datetime
     completed_at: datetime | None

@@ -18,6 +18,7 @@ class IssueRefused(StrEnum):
     """Why no key was made."""
 
     ACKNOWLEDGED = "acknowledged"
+    TICKET_OUTDATED = "ticket_outdated"
 
 
 class AcknowledgeRefused(StrEnum):
@@ -25,6 +26,7 @@ class AcknowledgeRefused(StrEnum):
 
     UNKNOWN = "unknown"
     NEWER_KEY = "newer_key"
+    USED = "used"
 
 
 @dataclass(frozen=True)

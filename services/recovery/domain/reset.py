@@ -15,7 +15,7 @@ class ResetStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """What enrollment removed (None: it has not said yet) and what verification has forgotten."""
+    """What enrollment removed (None: it has not said yet) and what of it is forgotten."""
 
     removed: Collection[UUID] | None
     forgotten: Collection[UUID]

@@ -19,8 +19,10 @@ CREATE TABLE recovery_key (
     selector text NOT NULL,
     digest bytea NOT NULL,
     status text NOT NULL CHECK (status IN ('issued', 'acknowledged', 'used', 'replaced')),
+    reset_id uuid,
     created timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id),
+    CHECK (reset_id IS NULL OR status = 'used'),
     UNIQUE (tenant_id, ticket_id),
     UNIQUE (tenant_id, selector)
 );
@@ -44,14 +46,12 @@ CREATE TABLE reset (
     completed_at timestamptz,
     PRIMARY KEY (tenant_id, id)
 );
-CREATE INDEX ON reset (tenant_id, subject_ref) WHERE status = 'requested';
+CREATE INDEX ON reset (tenant_id, subject_ref, requested_at);
 
 CREATE TABLE forgotten (
     tenant_id uuid NOT NULL,
-    reset_id uuid NOT NULL,
     id uuid NOT NULL,
-    PRIMARY KEY (tenant_id, reset_id, id),
-    FOREIGN KEY (tenant_id, reset_id) REFERENCES reset (tenant_id, id)
+    PRIMARY KEY (tenant_id, id)
 );
 """
 

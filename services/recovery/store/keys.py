@@ -7,16 +7,19 @@ from libs.postgres.pool import Connection
 from services.recovery.domain.recovery_key import RecoveryKey
 from services.recovery.domain.tries import Tries
 
+_COLUMNS = "id AS key_id, subject_ref, generation, digest, status, reset_id"
+
 
 @dataclass(frozen=True)
 class StoredKey:
-    """A recovery key as it is stored."""
+    """A recovery key as it is stored; `reset_id` is the reset for which it was used."""
 
     key_id: UUID
     subject_ref: UUID
     generation: int
     digest: bytes
     status: str
+    reset_id: UUID | None
 
 
 async def issue(
@@ -27,12 +30,12 @@ async def issue(
     Returns None where the ticket's key was acknowledged, and so is never made again.
     """
     row = await tx.fetchrow(
-        "INSERT INTO recovery_key AS k"
+        "INSERT INTO recovery_key AS k"  # noqa: S608 - a constant
         " (tenant_id, id, subject_ref, ticket_id, selector, digest, status)"
         " VALUES ($1, $2, $3, $4, $5, $6, 'issued')"
         " ON CONFLICT (tenant_id, ticket_id) DO UPDATE SET generation = k.generation + 1,"
         " selector = excluded.selector, digest = excluded.digest WHERE k.status = 'issued'"
-        " RETURNING id AS key_id, subject_ref, generation, digest, status",
+        f" RETURNING {_COLUMNS}",
         tenant,
         key_id,
         subject,
@@ -63,17 +66,19 @@ async def acknowledge(tx: Connection, key: StoredKey) -> None:
     )
 
 
-async def spend(tx: Connection, subject: UUID) -> None:
-    """Spend a subject's keys: the one that was used, and any other that was about."""
+async def spend(tx: Connection, key: StoredKey, *, reset_id: UUID) -> None:
+    """Spend a subject's keys: the one that was used for a reset, and any other that was about."""
     await tx.execute(
-        "UPDATE recovery_key SET status = 'used'"
+        "UPDATE recovery_key SET status = 'used', reset_id = CASE WHEN id = $2 THEN $3::uuid END"
         " WHERE subject_ref = $1 AND status IN ('issued', 'acknowledged')",
-        subject,
+        key.subject_ref,
+        key.key_id,
+        reset_id,
     )
 
 
 async def lock_tries(tx: Connection, tenant: UUID, subject: UUID) -> Tries:
-    """Return how often this subject's keys were tried, locked."""
+    """Return how often this subject's keys were tried, locked; this is the subject's lock too."""
     await tx.execute(
         "INSERT INTO tries (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         tenant,
@@ -94,8 +99,7 @@ async def save_tries(tx: Connection, subject: UUID, tries: Tries) -> None:
 
 async def _locked(tx: Connection, condition: str, value: object) -> StoredKey | None:
     row = await tx.fetchrow(
-        "SELECT id AS key_id, subject_ref, generation, digest, status FROM recovery_key"  # noqa: S608
-        f" WHERE {condition} FOR UPDATE",
+        f"SELECT {_COLUMNS} FROM recovery_key WHERE {condition} FOR UPDATE",  # noqa: S608 - constants
         value,
     )
     return StoredKey(**dict(row)) if row is not None else None

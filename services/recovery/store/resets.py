@@ -45,10 +45,22 @@ async def lock(tx: Connection, reset_id: UUID) -> StoredReset | None:
     return await _one(tx, reset_id, lock=" FOR UPDATE OF r")
 
 
-async def open_of(tx: Connection, subject: UUID) -> Sequence[UUID]:
-    """Return the resets of a subject that are not complete, in order."""
+async def requested_since(tx: Connection, subject: UUID, since: datetime) -> bool:
+    """Tell whether a reset of the subject was requested at that time or later."""
+    found = await tx.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM reset WHERE subject_ref = $1 AND requested_at >= $2)",
+        subject,
+        since,
+    )
+    return bool(found)
+
+
+async def lock_open_of(tx: Connection, subject: UUID) -> Sequence[UUID]:
+    """Return the resets of a subject that are not complete, in order, locked."""
     rows = await tx.fetch(
-        "SELECT id FROM reset WHERE subject_ref = $1 AND status = 'requested' ORDER BY id", subject
+        "SELECT id FROM reset WHERE subject_ref = $1 AND status = 'requested' ORDER BY id"
+        " FOR UPDATE",
+        subject,
     )
     return [row["id"] for row in rows]
 
@@ -58,15 +70,11 @@ async def save_removed(tx: Connection, reset_id: UUID, removed: Sequence[UUID]) 
     await tx.execute("UPDATE reset SET removed = $2 WHERE id = $1", reset_id, list(removed))
 
 
-async def save_forgotten(
-    tx: Connection, *, tenant: UUID, reset_id: UUID, authenticator_id: UUID
-) -> None:
-    """Note what verification forgot; it may say so before enrollment's word has come."""
+async def save_forgotten(tx: Connection, *, tenant: UUID, authenticator_id: UUID) -> None:
+    """Note what verification forgot: for good, since a reset may begin after it and wait for it."""
     await tx.execute(
-        "INSERT INTO forgotten (tenant_id, reset_id, id) VALUES ($1, $2, $3)"
-        " ON CONFLICT DO NOTHING",
+        "INSERT INTO forgotten (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         tenant,
-        reset_id,
         authenticator_id,
     )
 
@@ -82,7 +90,7 @@ async def _one(tx: Connection, reset_id: UUID, *, lock: str) -> StoredReset | No
     row = await tx.fetchrow(
         "SELECT r.id, r.subject_ref, r.status, r.removed, r.requested_at, r.completed_at,"  # noqa: S608
         " ARRAY(SELECT f.id FROM forgotten f WHERE f.tenant_id = r.tenant_id"
-        f" AND f.reset_id = r.id) AS forgotten FROM reset r WHERE r.id = $1{lock}",
+        f" AND f.id = ANY(r.removed)) AS forgotten FROM reset r WHERE r.id = $1{lock}",
         reset_id,
     )
     if row is None:

@@ -32,11 +32,8 @@ class FollowReset:
         self, tx: Connection, *, tenant: UUID, subject: UUID, authenticator_id: UUID
     ) -> None:
         """Verification has forgotten this one, whatever the reason was."""
-        for reset_id in await resets.open_of(tx, subject):
-            await resets.lock(tx, reset_id)
-            await resets.save_forgotten(
-                tx, tenant=tenant, reset_id=reset_id, authenticator_id=authenticator_id
-            )
+        await resets.save_forgotten(tx, tenant=tenant, authenticator_id=authenticator_id)
+        for reset_id in await resets.lock_open_of(tx, subject):
             await self._complete_when_done(tx, tenant, reset_id)
 
     async def _complete_when_done(self, tx: Connection, tenant: UUID, reset_id: UUID) -> None:

@@ -1,6 +1,7 @@
-"""Use a recovery key: it is spent, and a reset begins."""
+"""Use a recovery key: it is spent, and a reset begins; used again soon, it names that reset."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,7 @@ from services.recovery.gateways import Owners
 from services.recovery.store import keys, resets
 
 _LOG = structlog.get_logger("recovery")
+_REPEATED_FOR = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Recover:
             if tried is None:
                 return RecoveryRefused.TOO_MANY_TRIES
             stored = await keys.lock_by_selector(tx, typed.selector)
-            if stored is None or not _holds(stored, known, typed):
-                await keys.save_tries(tx, known, tried)
-                event = announcements.recovery_refused(tenant, known, now=self.clock())
-                await announce(tx, topic=EVENTS.name, event=event)
-                return RecoveryRefused.WRONG_KEY
-            return await self._begin(tx, tenant, known)
+            if stored is not None and _is_of(stored, known, typed):
+                recovered = await self._use(tx, tenant, stored)
+                if recovered is not None:
+                    return recovered
+            await keys.save_tries(tx, known, tried)
+            event = announcements.recovery_refused(tenant, known, now=self.clock())
+            await announce(tx, topic=EVENTS.name, event=event)
+            return RecoveryRefused.WRONG_KEY
 
     async def take_effect(self, *, tenant: UUID, reset_id: UUID) -> bool:
         """Have the reset applied now; False where the event will make it true later."""
@@ -60,9 +64,20 @@ class Recover:
             _LOG.error("reset pending", reset_id=str(reset_id), cause=type(error).__name__)
             return False
 
-    async def _begin(self, tx: Connection, tenant: UUID, subject: UUID) -> Recovered:
-        now, reset_id = self.clock(), new_id()
-        await keys.spend(tx, subject)
+    async def _use(self, tx: Connection, tenant: UUID, key: keys.StoredKey) -> Recovered | None:
+        if key.status in ("issued", "acknowledged"):
+            return await self._begin(tx, tenant, key)
+        if key.reset_id is None:
+            return None
+        # The answer may have been lost: for a while, the same key gives the same answer.
+        begun = await resets.find(tx, key.reset_id)
+        if begun is None or self.clock() - begun.requested_at >= _REPEATED_FOR:
+            return None
+        return Recovered(begun.reset_id)
+
+    async def _begin(self, tx: Connection, tenant: UUID, key: keys.StoredKey) -> Recovered:
+        now, reset_id, subject = self.clock(), new_id(), key.subject_ref
+        await keys.spend(tx, key, reset_id=reset_id)
         await resets.add(tx, tenant=tenant, reset_id=reset_id, subject=subject, now=now)
         for event in (
             announcements.recovery_used(tenant, subject, reset_id=reset_id, now=now),
@@ -72,6 +87,6 @@ class Recover:
         return Recovered(reset_id)
 
 
-def _holds(stored: keys.StoredKey, subject: UUID, typed: TypedKey) -> bool:
+def _is_of(stored: keys.StoredKey, subject: UUID, typed: TypedKey) -> bool:
     right = same_secret(stored.digest, typed)
-    return right and stored.subject_ref == subject and stored.status in ("issued", "acknowledged")
+    return right and stored.subject_ref == subject

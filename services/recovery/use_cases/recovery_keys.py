@@ -8,12 +8,12 @@ from contracts.topics import EVENTS
 from libs.clock import Clock
 from libs.ids import new_id
 from libs.messaging.outbox import announce
-from libs.postgres.pool import Pool, tenant_transaction
+from libs.postgres.pool import Connection, Pool, tenant_transaction
 from services.recovery import announcements
 from services.recovery.domain.outcome import AcknowledgeRefused, Issued, IssueRefused
-from services.recovery.domain.recovery_key import RANDOM_BYTES, make_recovery_key
+from services.recovery.domain.recovery_key import RANDOM_BYTES, RecoveryKey, make_recovery_key
 from services.recovery.gateways import Ticket
-from services.recovery.store import keys
+from services.recovery.store import keys, resets
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,9 @@ class RecoveryKeys:
         """Make the ticket's key; one that was made before and not acknowledged stops working."""
         key = make_recovery_key(secrets.token_bytes(RANDOM_BYTES))
         async with tenant_transaction(self.pool, ticket.tenant) as tx:
-            stored = await keys.issue(
-                tx,
-                tenant=ticket.tenant,
-                key_id=new_id(),
-                subject=ticket.subject_ref,
-                ticket_id=ticket.ticket_id,
-                key=key,
-            )
-            if stored is None:
-                return IssueRefused.ACKNOWLEDGED
+            stored = await _store(tx, ticket, key)
+            if isinstance(stored, IssueRefused):
+                return stored
             event = announcements.key_issued(
                 ticket.tenant, stored.subject_ref, key_id=stored.key_id, now=self.clock()
             )
@@ -51,9 +44,11 @@ class RecoveryKeys:
             stored = await keys.lock_by_id(tx, key_id)
             if stored is None:
                 return AcknowledgeRefused.UNKNOWN
-            if stored.generation != generation:
+            if stored.generation != generation or stored.status == "replaced":
                 return AcknowledgeRefused.NEWER_KEY
-            if stored.status != "issued":
+            if stored.status == "used":
+                return AcknowledgeRefused.USED
+            if stored.status == "acknowledged":
                 return None
             await keys.acknowledge(tx, stored)
             event = announcements.key_acknowledged(
@@ -61,3 +56,22 @@ class RecoveryKeys:
             )
             await announce(tx, topic=EVENTS.name, event=event)
         return None
+
+
+async def _store(tx: Connection, ticket: Ticket, key: RecoveryKey) -> keys.StoredKey | IssueRefused:
+    # A recovery takes this lock too: no reset begins between the question and the key.
+    await keys.lock_tries(tx, ticket.tenant, ticket.subject_ref)
+    # A ticket from before a reset is no longer good: whoever has the lost phone may have it.
+    # Where it gives whole seconds only, one of the second of the reset is refused as well, though
+    # it may be younger: the person can enroll again, a stranger's key would stay.
+    if await resets.requested_since(tx, ticket.subject_ref, ticket.issued):
+        return IssueRefused.TICKET_OUTDATED
+    stored = await keys.issue(
+        tx,
+        tenant=ticket.tenant,
+        key_id=new_id(),
+        subject=ticket.subject_ref,
+        ticket_id=ticket.ticket_id,
+        key=key,
+    )
+    return stored or IssueRefused.ACKNOWLEDGED

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -190,6 +190,9 @@ async def test_the_ticket_says_what_recovery_needs(world: World) -> None:
     token = jwt.decode(
         answer["recovery_ticket"], IDENTITY_KEYS["enrollment"], algorithms=["Ed25519"]
     )
+    [confirmed] = await world.rows(
+        "SELECT confirmed_at FROM enrollment WHERE id = $1", enrolling.enrollment_id
+    )
     issued = token.claims["iat"]
     assert token.claims == {
         "iss": "enrollment",
@@ -199,6 +202,7 @@ async def test_the_ticket_says_what_recovery_needs(world: World) -> None:
         "authenticator": answer["authenticator_id"],
         "jti": enrolling.enrollment_id,
         "iat": issued,
-        "exp": issued + 3600,
+        "exp": int(issued) + 3600,
     }
+    assert datetime.fromtimestamp(issued, UTC) == confirmed["confirmed_at"]
     assert abs(issued - world.clock().timestamp()) < 60

@@ -116,7 +116,24 @@ async def test_a_reset_waits_for_an_earlier_removal_too(world: World) -> None:
         for one in body.authenticators
     }
     assert told == {(first.authenticator_id, None), (second.authenticator_id, reset_id)}
-    assert await _applied(world, person) == [[second.authenticator_id]]
+    assert await _applied(world, person) == [[first.authenticator_id, second.authenticator_id]]
+    assert len(await _removed(world, person)) == 2
+
+
+async def test_a_second_reset_waits_for_what_the_first_left_pending(world: World) -> None:
+    application = await world.application()
+    person, first, second = world.person(application.tenant), uuid4(), uuid4()
+    about = await world.enroll(application, person)
+    world.neighbours.verification_down = True
+
+    await world.reset(person, first)
+    assert (await world.reset(person, second)).json() == {"effective": False}
+    world.neighbours.verification_down = False
+    assert (await world.reset(person, second)).json() == {"effective": True}
+
+    [told] = world.neighbours.revoked
+    assert (told.reset_id, world.neighbours.revoked_ids()) == (first, [about.authenticator_id])
+    assert await _applied(world, person) == [[about.authenticator_id]] * 2
 
 
 async def test_call_and_event_at_once_apply_a_reset_once(world: World) -> None:

@@ -233,12 +233,21 @@ async def test_a_subject_has_exactly_one_form(tenant: Tenant) -> None:
 
 
 @pytest.mark.security("S4")
-@pytest.mark.parametrize("subject", ["", " a", "a\u200b", 7, None, ["a"], {"a": 1}, "a" * 321])
+@pytest.mark.parametrize(
+    "subject",
+    ["", " a", "a b", "a\u200b", "\uff41", "\ufb01x", 7, None, ["a"], {"a": 1}, "a" * 321],
+)
 async def test_refuses_a_subject_that_has_not_the_form(tenant: Tenant, subject: object) -> None:
     for path in ("/v1/subjects", "/v1/subjects/search"):
         response = await tenant.api("POST", path, {"subject": subject})
 
         assert (response.status_code, response.json()["code"]) == (422, "malformed_request")
+
+
+async def test_a_label_may_have_spaces(tenant: Tenant) -> None:
+    body = {"subject": "anna", "label": "Anna de Vries"}
+
+    assert (await tenant.api("POST", "/v1/subjects", body)).json()["label"] == "Anna de Vries"
 
 
 async def test_refuses_a_lone_surrogate(bench: Bench, tenant: Tenant) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import httpx2
@@ -40,6 +41,8 @@ from tests.fixtures.services import (
     TestClock,
     plumbing_for,
 )
+
+Data = TypeVar("Data", bound=BaseModel)
 
 
 @dataclass
@@ -134,10 +137,11 @@ class World:
             "tenant": str(tenant),
             "authenticator": str(uuid4()),
             "jti": uuid4().hex,
-            "iat": int(now.timestamp()),
+            "iat": now.timestamp(),
             "exp": int((now + timedelta(hours=1)).timestamp()),
         }
         claims |= changed or {}
+        claims = {name: value for name, value in claims.items() if value is not None}
         signer = IDENTITY_KEYS[str(claims.pop("signer", "enrollment"))]
         return jwt.encode({"alg": "Ed25519"}, claims, signer, algorithms=["Ed25519"])
 
@@ -154,9 +158,7 @@ class World:
         assert answer.status_code == 200
         return issued
 
-    async def hear(
-        self, kind: EventType[BaseModel], data: BaseModel, *, tenant: UUID, subject: UUID
-    ) -> None:
+    async def hear(self, kind: EventType[Data], data: Data, *, tenant: UUID, subject: UUID) -> None:
         """Hand an event to the service as its consumer would."""
         event = about_person(kind, data, tenant=tenant, subject_ref=subject, now=self.clock())
         handler = self.parts.events.handlers()[kind.name]
