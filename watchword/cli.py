@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import logging
+import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.process import LocalServerError
+from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.kafka import BROKER_ERRORS, KafkaSettings
 from watchword import dead_letters as letters
 from watchword import doctor as physician
@@ -40,11 +43,40 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 KafkaAddress = Annotated[
     str | None, typer.Option(help="host:port of Kafka; else that of the data folder.")
 ]
-Topic = Annotated[str, typer.Option(help="The topic whose dead letters are meant.")]
 
-_OUT = Console(highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """End quietly, where rich would end with code 1."""
+        _reader_left()
+
+
+# What a command has to say of Kafka it says itself.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+_OUT = _Console(highlight=False)
 _ERROR = Console(stderr=True, highlight=False)
 Result = TypeVar("Result")
+_Read = TypeVar("_Read")
+
+
+def _checked(read: Callable[[str], _Read]) -> Callable[[str | None], _Read | None]:
+    """Make an option's callback of a function that raises ValueError, saying what is wrong."""
+
+    def check(text: str | None) -> _Read | None:
+        try:
+            return None if text is None else read(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return check
+
+
+Topic = Annotated[
+    str,
+    typer.Option(
+        help="The topic whose dead letters are meant.", callback=_checked(letters.known_topic)
+    ),
+]
 
 
 @app.command()
@@ -64,6 +96,8 @@ def doctor(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
         for finding in findings:
             _print_json(finding.as_dict())
     else:
+        if physician.nothing_answers(findings):
+            _OUT.print("the system is stopped; start it with `make run`")
         table = Table("", "what", "finding", "what to do", box=None)
         for finding in findings:
             mark = "[green]ok[/]" if finding.well else "[red]wrong[/]"
@@ -78,13 +112,23 @@ def events_tail(
     kafka: KafkaAddress = None,
     start: Annotated[
         str,
-        typer.Option("--from", help="beginning, end, an ISO time, or how long ago: 90s, 10m, 2h."),
+        typer.Option("--from", help="beginning, end, an ISO time, or how long ago: 90s, 2h, 1d."),
     ] = "10m",
     kind: Annotated[
-        str | None, typer.Option("--type", help="Only this type; mfa.reset_* for all of a kind.")
+        str | None,
+        typer.Option(
+            "--type",
+            help="Only this type; mfa.reset_* for all of a kind.",
+            callback=_checked(stream.known_type),
+        ),
     ] = None,
-    subject: Annotated[str | None, typer.Option(help="Only this subject_ref.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(help="Only this subject_ref.", callback=_checked(stream.whole_id)),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Only this tenant.", callback=_checked(stream.whole_id))
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -94,16 +138,8 @@ def events_tail(
         begin = stream.starting_point(start)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--from") from None
-
-    async def tail() -> None:
-        settings = kafka_of(data, kafka)
-        async for event in stream.events(settings, start=begin, follow=follow, wanted=wanted):
-            if as_json:
-                _print_json(stream.as_dict(event))
-            else:
-                _OUT.print(stream.readable(event), soft_wrap=True)
-
-    _run(tail())
+    found = stream.events(kafka_or_exit(data, kafka), start=begin, follow=follow, wanted=wanted)
+    _run(_show(found, sort=not follow, as_json=as_json))
 
 
 @dead_letters_app.command("list")
@@ -173,6 +209,26 @@ def code(
         raise typer.BadParameter(str(error), param_hint="KEY") from None
 
 
+async def _show(found: AsyncIterator[CloudEvent], *, sort: bool, as_json: bool) -> None:
+    if not sort:
+        async for event in found:
+            _print_event(event, as_json=as_json)
+        return
+    # Partitions come one after another; only the end of all of them tells the order.
+    collected = sorted([event async for event in found], key=stream.in_order)
+    for event in collected:
+        _print_event(event, as_json=as_json)
+    if not collected:
+        _ERROR.print("no events")
+
+
+def _print_event(event: CloudEvent, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(stream.as_dict(event))
+    else:
+        _OUT.print(stream.readable(event), soft_wrap=True)
+
+
 def find_place_or_exit(data: Path) -> Place:
     try:
         return find_place(data)
@@ -192,7 +248,7 @@ def _run(work: Coroutine[object, object, Result]) -> Result:
         return asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    except (NoSystem, LocalServerError, DemoFailed) as error:
+    except (NoSystem, LocalServerError, DemoFailed, letters.NoSuchLetter) as error:
         _fail(str(error))
     except BROKER_ERRORS as error:
         _fail(f"Kafka does not answer ({type(error).__name__}); `watchword doctor` tells more")
@@ -204,5 +260,14 @@ def _fail(text: str) -> NoReturn:
 
 
 def _print_json(content: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(content, default=str) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(content, default=str) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_left()
+
+
+def _reader_left() -> NoReturn:
+    # It (head, say) has enough; what the interpreter still flushes goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rich.markup import escape
 
+from contracts.topics import LIVE_TOPICS
 from libs.messaging.dead_letters import DeadLetter, list_dead_letters, replay
 from libs.messaging.kafka import KafkaSettings
 
@@ -16,6 +17,18 @@ class Replayed:
     sent: int
 
 
+class NoSuchLetter(Exception):  # noqa: N818
+    """A number that the list does not have."""
+
+
+def known_topic(text: str) -> str:
+    """Return the topic; raises ValueError where there is none of that name."""
+    known = [topic.name for topic in LIVE_TOPICS]
+    if text not in known:
+        raise ValueError(f"no topic is called {text}; there are {', '.join(known)}")
+    return text
+
+
 async def found(kafka: KafkaSettings, topic: str) -> list[DeadLetter]:
     """Return the dead letters of a topic, oldest first."""
     return [letter async for letter in list_dead_letters(kafka, topic)]
@@ -24,14 +37,16 @@ async def found(kafka: KafkaSettings, topic: str) -> list[DeadLetter]:
 async def replay_some(
     kafka: KafkaSettings, topic: str, *, numbers: list[int] | None, dry_run: bool
 ) -> Replayed:
-    """Send the numbered letters, or all, to their topic again."""
-    letters = [
-        letter
-        for number, letter in enumerate(await found(kafka, topic), start=1)
-        if numbers is None or number in numbers
-    ]
-    sent = await replay(kafka, letters, dry_run=dry_run)
-    return Replayed(wanted=len(letters) if numbers is None else len(numbers), sent=len(sent))
+    """Send the numbered letters, or all, to their topic again; raises NoSuchLetter."""
+    listed = dict(enumerate(await found(kafka, topic), start=1))
+    chosen = sorted(set(numbers)) if numbers else list(listed)
+    missing = [str(number) for number in chosen if number not in listed]
+    if missing:
+        raise NoSuchLetter(
+            f"{topic} has no dead letter {', '.join(missing)}: the list has {len(listed)}"
+        )
+    sent = await replay(kafka, [listed[number] for number in chosen], dry_run=dry_run)
+    return Replayed(wanted=len(chosen), sent=len(sent))
 
 
 def readable(number: int, letter: DeadLetter) -> str:

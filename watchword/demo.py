@@ -16,6 +16,7 @@ import pyotp
 import zxingcpp
 from PIL import Image
 
+from deploy.local.process import private_file
 from libs.messaging.cloud_event import CloudEvent, parse
 from libs.messaging.kafka import KafkaSettings, read_topic
 
@@ -113,8 +114,7 @@ def load(file: Path) -> Demo:
 
 def save(demo: Demo, file: Path) -> None:
     """Write the demo tenant down, for its owner's eyes."""
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(asdict(demo), indent=2))
+    private_file(file, json.dumps(asdict(demo), indent=2))
 
 
 async def first_login(http: httpx2.AsyncClient, demo: Demo, *, folder: Path, say: Say) -> str:
@@ -169,6 +169,9 @@ async def _enroll(app: Api, name: str, *, folder: Path, say: Say) -> Phone:
     body: dict[str, object] = {"subject": name, "factor": "totp", "name": "Demo phone"}
     started = await app.post("/v1/enrollments", body, expect=201)
     picture = b64decode(str(started["qr_png"]).removeprefix("data:image/png;base64,"))
+    # The picture is the secret: touch alone would leave the mode of an earlier run's file.
+    (folder / "qr.png").touch()
+    (folder / "qr.png").chmod(0o600)
     (folder / "qr.png").write_bytes(picture)
     say(f"enrollment started; QR code in {folder / 'qr.png'}, key to retype {started['key']}")
     phone = Phone(subject=name, otpauth=_scan(picture), used=0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -48,6 +49,12 @@ async def examine(place: Place) -> list[Finding]:
         *(_secret_files(place),),
     )
     return [finding for findings in found for finding in findings]
+
+
+def nothing_answers(findings: Sequence[Finding]) -> bool:
+    """Tell whether no server and no service answered: then nothing is broken, but stopped."""
+    processes = {"PostgreSQL", "Valkey", "Kafka", *SERVICES}
+    return not any(finding.well for finding in findings if finding.what in processes)
 
 
 async def _disk(place: Place) -> list[Finding]:

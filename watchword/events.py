@@ -4,9 +4,11 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from rich.markup import escape
 
+from contracts.catalogue import EVENT_TYPES
 from contracts.topics import EVENTS
 from libs.messaging.cloud_event import CloudEvent, InvalidEvent, parse
 from libs.messaging.kafka import KafkaSettings, read_topic
@@ -50,6 +52,27 @@ def starting_point(text: str) -> Start:
     return at if at.tzinfo else at.astimezone()
 
 
+def known_type(text: str) -> str:
+    """Return the type, or pattern, as given; raises ValueError where no event can be of it."""
+    known = sorted(kind.name for kind in EVENT_TYPES if kind.topic == EVENTS)
+    if not any(_matches(text, name) for name in known):
+        raise ValueError(f"no event is of the type {text}; there are {', '.join(known)}")
+    return text
+
+
+def whole_id(text: str) -> str:
+    """Return an id as events write it; raises ValueError where it is not a whole UUID."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise ValueError(f"{text} is not a whole UUID (--json shows whole ids)") from None
+
+
+def in_order(event: CloudEvent) -> tuple[datetime, int]:
+    """Return what events of several partitions are sorted by."""
+    return event.time, event.sequence
+
+
 async def events(
     kafka: KafkaSettings, *, start: Start, follow: bool, wanted: Wanted
 ) -> AsyncIterator[CloudEvent]:
@@ -65,11 +88,15 @@ async def events(
 
 def readable(event: CloudEvent) -> str:
     """Return one line for people (rich markup)."""
-    time = event.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    at = event.time.astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    time = at.strftime("%H:%M:%S.%f" if today else "%Y-%m-%d %H:%M:%S.%f")[:-3]
     data = " ".join(f"{name}={value}" for name, value in event.data.items() if value is not None)
-    who = (event.subject or "-")[:8]
-    name = escape(event.type)
-    return f"{time} [bold]{name:31}[/] {who:8} #{event.sequence:<4} [dim]{escape(data)}[/]"
+    # The end of an id: the beginning is a time, which people of one hour share.
+    who = (event.subject or "-")[-8:]
+    source = escape(event.source.rpartition("/")[2])
+    said = f"[bold]{escape(event.type):31}[/] {who:8} {source:12}"
+    return f"{time} {said} #{event.sequence:<4} [dim]{escape(data)}[/]"
 
 
 def as_dict(event: CloudEvent) -> dict[str, object]:

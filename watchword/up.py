@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from watchword import demo
 from watchword.events import readable
 
 Result = TypeVar("Result")
+_LOOK_SECONDS = 1
 
 
 async def up(data: Path, *, once: bool, console: Console) -> None:
@@ -40,7 +42,7 @@ async def up(data: Path, *, once: bool, console: Console) -> None:
         await _unless_stopped(job, stop)
         if not once and not stop.is_set():
             _print_addresses(system, data, console)
-            await stop.wait()
+            await _stay_up(system, stop, console)
     finally:
         console.print("\nstopping ...")
         await system.stop()
@@ -50,7 +52,7 @@ async def up(data: Path, *, once: bool, console: Console) -> None:
 async def _main_job(system: System, data: Path, console: Console) -> None:
     console.print("[bold]The main job[/]: one person's login, through the public API")
     folder = data / "demo"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     steps = iter(range(1, 100))
 
     def say(text: str) -> None:
@@ -81,16 +83,30 @@ def _print_addresses(system: System, data: Path, console: Console) -> None:
     body = f'{{"subject": "{known.phones[-1].subject}"}}'
     console.print(
         f"[bold]It stays up.[/] Front door {system.url} · inbox {system.inbox_url}\n"
-        f"  application key  {known.application_key}\n"
-        f"  manage key       {known.manage_key}\n"
         f"  operator key     {system.made.operator_key}\n"
-        "Try:\n"
-        f"  curl -s {system.url}/v1/decisions -H 'Authorization: Bearer {known.application_key}'"
+        "The front door, the manage key and the application key, to paste:\n"
+        f"export WATCHWORD={system.url}\n"
+        f"export MANAGE={known.manage_key}\n"
+        f"export KEY={known.application_key}\n"
+        "Then try:\n"
+        '  curl -s $WATCHWORD/v1/decisions -H "Authorization: Bearer $KEY"'
         f" -H 'Content-Type: application/json' -d '{body}'\n"
         "  .venv/bin/watchword doctor · .venv/bin/watchword events tail --follow\n"
         "Ctrl-C stops everything.",
         soft_wrap=True,
     )
+
+
+async def _stay_up(system: System, stop: asyncio.Event, console: Console) -> None:
+    """Wait until asked to stop, and say once of each process that ended by itself."""
+    told: set[str] = set()
+    while not stop.is_set():
+        for name, process in system.processes.items():
+            if not process.running and name not in told:
+                told.add(name)
+                console.print(f"[red]{name} stopped[/]; its log: {process.command.log}")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
 
 
 async def _unless_stopped(work: asyncio.Task[Result], stop: asyncio.Event) -> Result | None:

@@ -1,6 +1,7 @@
 """The one front door: which path leads to which service. `/internal` leads nowhere."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "policy": ("/v1/tenants", "/v1/applications", "/v1/policies", "/v1/subjects"),
@@ -8,6 +9,15 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "verification": ("/v1/decisions", "/v1/verify"),
     "recovery": ("/v1/recovery-keys", "/v1/recoveries", "/v1/resets"),
 }
+# What Caddy itself refuses, by its status; the words are those of libs/web/problems.py. A service
+# that cannot be reached is 503, as where it answers that it cannot now. 431 is not here: Go's
+# server writes it before Caddy sees the request.
+_PROBLEMS: Sequence[tuple[str, int, str, str]] = (
+    ("handle_errors 404", 404, "not_found", "There is no such thing here"),
+    ("handle_errors 413", 413, "too_large", "The request is too large"),
+    ("handle_errors 502 503 504", 503, "unavailable", "This cannot be done right now"),
+    ("handle_errors", 500, "internal_error", "Something went wrong on our side"),
+)
 
 
 def caddyfile(*, port: int, upstreams: Mapping[str, str]) -> str:
@@ -15,6 +25,7 @@ def caddyfile(*, port: int, upstreams: Mapping[str, str]) -> str:
     routes = "".join(
         _route(service, paths, upstream=upstreams[service]) for service, paths in ROUTES.items()
     )
+    problems = "".join(_problem(*problem) for problem in _PROBLEMS)
     return f"""{{
     admin off
     auto_https off
@@ -28,8 +39,10 @@ http://:{port} {{
         max_size 64KB
     }}
     header -Server
-{routes}    respond `{{"code":"not_found","title":"There is no such thing here","status":404}}` 404
-}}
+{routes}    handle {{
+        error 404
+    }}
+{problems}}}
 """
 
 
@@ -37,5 +50,28 @@ def _route(service: str, paths: tuple[str, ...], *, upstream: str) -> str:
     matched = " ".join(f"{path} {path}/*" for path in (*paths, f"/openapi/{service}.json"))
     return (
         f"    @{service} path {matched}\n"
-        f"    handle @{service} {{\n        reverse_proxy {upstream}\n    }}\n"
+        f"    handle @{service} {{\n"
+        f"        reverse_proxy {upstream} {{\n"
+        # The services' framework refuses a large body in plain words, before our code is asked.
+        "            @too_large status 413\n"
+        "            handle_response @too_large {\n"
+        "                error 413\n"
+        "            }\n"
+        "        }\n"
+        "    }\n"
+    )
+
+
+def _problem(directive: str, status: int, code: str, title: str) -> str:
+    kind = f"https://watchword.invalid/problems/{code}"
+    body = {"type": kind, "code": code, "title": title, "status": status}
+    retry = "        header Retry-After 1\n" if status == 503 else ""
+    return (
+        f"    {directive} {{\n"
+        "        header -Server\n"
+        "        header Content-Type application/problem+json\n"
+        "        header Cache-Control no-store\n"
+        f"{retry}"
+        f"        respond `{json.dumps(body)}` {status}\n"
+        "    }\n"
     )

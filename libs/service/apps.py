@@ -1,23 +1,37 @@
 """The two listeners of a service: the public one, and one for services and operators."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
-from libs.web.problems import answer_with_problems
+from libs.web.problems import COMPONENT, ProblemBody, answer_with_problems
 
 _LARGEST_BODY = 64 * 1024
 # Metrics are our own readings; automatic configuration would add exporters nobody asked for.
 _TELEMETRY = TelemetryConfig(tracing=True, metrics=False, logs=False, auto_configure=False)
 
 
+class _PublicApp(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, with the component that all problem answers refer to."""
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault(COMPONENT, ProblemBody.model_json_schema())
+        return document
+
+
 def public_app(service: str, *, title: str, routers: Sequence[APIRouter]) -> FastAPI:
     """Make the app behind the front door; its OpenAPI document is at /openapi/<service>.json."""
-    app = FastAPI(
+    app = _PublicApp(
         title=title,
         version="1",
+        # An address that is nearly right is 404, not a redirect that clients follow without body.
+        redirect_slashes=False,
         openapi_url=f"/openapi/{service}.json",
+        generate_unique_id_function=_operation_id,
         docs_url=None,
         redoc_url=None,
         max_body_size=_LARGEST_BODY,
@@ -31,6 +45,7 @@ def internal_app(service: str, *, routers: Sequence[APIRouter]) -> FastAPI:
     app = FastAPI(
         title=f"{service}, internal",
         openapi_url=None,
+        redirect_slashes=False,
         max_body_size=1024 * 1024,
         telemetry=_TELEMETRY,
     )
@@ -42,3 +57,7 @@ def _with(app: FastAPI, routers: Sequence[APIRouter]) -> FastAPI:
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -14,6 +14,8 @@ from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.telemetry import current_traceparent
 
 MEDIA_TYPE = "application/problem+json"
+# Where OpenAPI documents keep ProblemBody; libs/service/apps.py puts it there.
+COMPONENT = "ProblemBody"
 _LOG = structlog.get_logger("web")
 
 
@@ -74,7 +76,9 @@ def answer_with_problems(app: FastAPI) -> None:
         return problem_response(problem)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        if _is_not_json(request, error):
+            return problem_response(_of_status(415))
         # Places and messages only: the input itself may hold a code or an address.
         errors = tuple(f"{_place(part['loc'])}: {part['msg']}" for part in error.errors())
         return problem_response(
@@ -83,7 +87,10 @@ def answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(_request: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(_of_status(error.status_code))
+        answer = problem_response(_of_status(error.status_code))
+        # A 405 says in Allow what the address does take.
+        answer.headers.update(error.headers or {})
+        return answer
 
     async def machinery(_request: Request, error: Exception) -> JSONResponse:
         _LOG.warning("request not served", exception=type(error).__name__)
@@ -101,7 +108,7 @@ def answer_with_problems(app: FastAPI) -> None:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe problem answers of these statuses for OpenAPI (`responses=`)."""
-    content = {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{COMPONENT}"}}}
     return {
         status: {"description": _of_status(status).title, "content": content} for status in statuses
     }
@@ -126,6 +133,15 @@ _TITLES = {
 def _of_status(status: int) -> Problem:
     code, title = _TITLES.get(status, ("error", "The request failed"))
     return Problem(status, code, title)
+
+
+def _is_not_json(request: Request, error: RequestValidationError) -> bool:
+    # FastAPI hands a body of another content type on as bytes, which fit no model.
+    whole_body = any(part["loc"] == ("body",) for part in error.errors())
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = request.headers.get("content-length", "0") != "0"
+    is_json = kind.startswith("application/") and kind.endswith(("/json", "+json"))
+    return whole_body and has_body and not is_json
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -79,7 +79,10 @@ async def test_events_are_shown_from_a_point_and_filtered(tenancy: Tenancy) -> N
         "mfa.enrollment_started",
         "mfa.enrolled",
     }
-    assert at_the_end.out == ""
+    assert (at_the_end.out, at_the_end.error.strip()) == ("", "no events")
+    times = [str(event["time"]) for event in everything.objects]
+    assert times == sorted(times)
+    assert person.subject_ref[-8:] in for_people.out
     assert "mfa.enrolled" in for_people.out
 
 
@@ -101,7 +104,9 @@ async def test_a_dead_letter_is_listed_and_replayed(tenancy: Tenancy) -> None:
     await until(listed)
     dry = await watchword("dead-letters", "replay", *common, "--number", "1", "--dry-run")
     sent = await watchword("dead-letters", "replay", *common, "--number", "1", "--json")
+    missing = await watchword("dead-letters", "replay", *common, "--number", "999999")
 
+    assert (missing.code, "no dead letter 999999" in missing.error) == (1, True)
     assert dry.out.strip() == "would send 1 of 1"
     assert sent.objects == [{"wanted": 1, "sent": 1, "dry_run": False}]
 
@@ -119,8 +124,14 @@ async def test_keys_are_listed_without_any_key(tenancy: Tenancy) -> None:
 async def test_bad_input_gets_a_clear_error(tmp_path: Path) -> None:
     nowhere = await watchword("doctor", "--data", str(tmp_path))
     when = await watchword("events", "tail", "--from", "yesterday")
+    kind = await watchword("events", "tail", "--type", "mfa.unheard_of")
+    subject = await watchword("events", "tail", "--subject", "01234567")
+    topic = await watchword("dead-letters", "list", "--topic", "nothing")
     key = await watchword("code", "not base32!")
 
     assert (nowhere.code, "make run" in nowhere.error) == (1, True)
     assert (when.code, "ISO time" in when.error) == (2, True)
+    assert (kind.code, "mfa.verified" in kind.error) == (2, True)
+    assert (subject.code, "UUID" in subject.error) == (2, True)
+    assert (topic.code, "mfa.events" in topic.error) == (2, True)
     assert (key.code, "base32" in key.error) == (2, True)

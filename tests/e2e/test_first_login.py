@@ -97,6 +97,44 @@ async def test_the_front_door_leads_to_no_internal_route(tenancy: Tenancy) -> No
         assert (await tenancy.ask(path, {})).status_code == 404
 
 
+async def test_every_refusal_at_the_front_door_is_a_problem(tenancy: Tenancy) -> None:
+    http = tenancy.http
+    plain = {"Content-Type": "text/plain", "Authorization": f"Bearer {tenancy.key}"}
+    answers = [
+        (404, await http.get("/nowhere")),
+        (404, await http.post("/v1/verify/", json={})),
+        (405, await http.get("/v1/verify")),
+        (413, await http.post("/v1/verify", content=b"1" * 64_500, headers=plain)),
+        (413, await http.post("/v1/verify", content=b"1" * 70_000, headers=plain)),
+        (415, await http.post("/v1/verify", content=b"{}", headers=plain)),
+    ]
+    await tenancy.system.stop_service("recovery")
+    try:
+        answers.append((503, await http.post("/v1/recoveries", json={})))
+    finally:
+        await tenancy.system.start_service("recovery")
+
+    for status, answer in answers:
+        body = answer.json()
+        assert (answer.status_code, body["status"]) == (status, status)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["cache-control"] == "no-store"
+        assert body["type"].endswith(f"/{body['code']}")
+        assert body["title"]
+    assert answers[2][1].headers["allow"] == "POST"
+
+
+@pytest.mark.requirement("F5")
+async def test_the_api_documents_name_keys_and_problems(tenancy: Tenancy) -> None:
+    for service in ("enrollment", "verification", "recovery"):
+        document = (await tenancy.http.get(f"/openapi/{service}.json")).json()
+        operations = [one for path in document["paths"].values() for one in path.values()]
+
+        assert "ProblemBody" in document["components"]["schemas"]
+        assert all(one["security"] == [{"application key": []}] for one in operations)
+        assert len({one["operationId"] for one in operations}) == len(operations)
+
+
 @pytest.mark.requirement("A3")
 async def test_a_change_of_policy_takes_effect(tenancy: Tenancy) -> None:
     person = await tenancy.enrolled()

@@ -31,14 +31,14 @@ def authenticator_routes(
     may_enroll = Depends(caller_with(Scope.ENROLL, find))
 
     @router.post("/search", responses=documented(401, 403, 404, 422, 503))
-    async def search(
+    async def search_authenticators(
         body: AuthenticatorSearch, caller: Annotated[Caller, may_enroll]
     ) -> AuthenticatorList:
         found = accepted(await authenticators.of_subject(caller.tenant_id, body.subject))
         return AuthenticatorList(authenticators=[authenticator_shown(one) for one in found])
 
     @router.get("/{authenticator_id}", responses=documented(401, 403, 404, 422))
-    async def show(
+    async def show_authenticator(
         authenticator_id: UUID, caller: Annotated[Caller, may_enroll]
     ) -> AuthenticatorShown:
         return authenticator_shown(
@@ -49,7 +49,7 @@ def authenticator_routes(
         "/{authenticator_id}",
         responses={202: {"model": Removal}, **documented(401, 403, 404, 422)},
     )
-    async def remove_it(
+    async def remove_authenticator(
         authenticator_id: UUID, response: Response, caller: Annotated[Caller, may_enroll]
     ) -> Removal:
         status = accepted(await remove.one(caller.tenant_id, authenticator_id))

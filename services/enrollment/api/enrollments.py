@@ -37,20 +37,22 @@ def enrollment_routes(
     may_enroll = Depends(caller_with(Scope.ENROLL, find))
 
     @router.post("", status_code=201, responses=documented(401, 403, 404, 409, 422, 503))
-    async def start(
+    async def start_enrollment(
         body: EnrollmentBody, caller: Annotated[Caller, may_enroll]
     ) -> EnrollmentStarted:
         wish = Wish(body.subject, factor=body.factor, name=body.name)
         return enrollment_started(accepted(await enroll(caller, wish)))
 
     @router.get("/{enrollment_id}", responses=documented(401, 403, 404, 422))
-    async def show(enrollment_id: UUID, caller: Annotated[Caller, may_enroll]) -> EnrollmentShown:
+    async def show_enrollment(
+        enrollment_id: UUID, caller: Annotated[Caller, may_enroll]
+    ) -> EnrollmentShown:
         return enrollment_shown(accepted(await enroll.status(caller, enrollment_id)), clock())
 
     @router.post(
         "/{enrollment_id}/confirmation", responses=documented(401, 403, 404, 409, 410, 422)
     )
-    async def confirm_it(
+    async def confirm_enrollment(
         enrollment_id: UUID, body: ConfirmationBody, caller: Annotated[Caller, may_enroll]
     ) -> ConfirmationAnswer:
         return confirmation_answer(accepted(await confirm(caller, enrollment_id, body.code)))

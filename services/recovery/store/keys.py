@@ -46,6 +46,14 @@ async def issue(
     return StoredKey(**dict(row)) if row is not None else None
 
 
+async def subject_of(tx: Connection, key_id: UUID) -> UUID | None:
+    """Return whose key this is."""
+    found: UUID | None = await tx.fetchval(
+        "SELECT subject_ref FROM recovery_key WHERE id = $1", key_id
+    )
+    return found
+
+
 async def lock_by_id(tx: Connection, key_id: UUID) -> StoredKey | None:
     """Return a key, locked."""
     return await _locked(tx, "id = $1", key_id)

@@ -41,6 +41,10 @@ class RecoveryKeys:
     ) -> AcknowledgeRefused | None:
         """Note that the client has shown this generation of the key; it is the only one now."""
         async with tenant_transaction(self.pool, tenant) as tx:
+            subject = await keys.subject_of(tx, key_id)
+            if subject is not None:
+                # First of all, as everywhere: a recovery of the same person locks in this order.
+                await keys.lock_tries(tx, tenant, subject)
             stored = await keys.lock_by_id(tx, key_id)
             if stored is None:
                 return AcknowledgeRefused.UNKNOWN

@@ -26,7 +26,14 @@ from services.verification.use_cases.decide import Decide, PolicyUnknown, policy
 from services.verification.use_cases.verify import Attempt, Verify
 
 IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", min_length=8, max_length=255, pattern=r"^[!-~]+$")
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        description="For 15 minutes the same request with this key gets the first answer again.",
+    ),
 ]
 
 

@@ -1,13 +1,14 @@
 """Request and response bodies."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor
+from services.verification.domain.decision import DecisionKind, Reason
 
 # A body that is refused must not be quoted: it may hold a code.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -26,8 +27,8 @@ class DecisionRequest(BaseModel):
 class DecisionAnswer(BaseModel):
     """What to do now; `factors` can be used for a challenge, or may be enrolled."""
 
-    decision: str
-    reason: str
+    decision: DecisionKind
+    reason: Reason
     factors: list[Factor]
     policy_version: int
 
@@ -44,7 +45,7 @@ class VerifyRequest(BaseModel):
 class VerifyAnswer(BaseModel):
     """The code was right, and is now spent."""
 
-    outcome: str
+    outcome: Literal["accepted"]
     authenticator: UUID
     factor: Factor
     acr: str
