@@ -41,6 +41,8 @@ schemas: $(VENV)/.dev ## Write the contract documents: JSON Schema and AsyncAPI
 	$(BIN)/python -m tools.schemas
 traceability: $(VENV)/.dev ## Say which tests show which promise, and how they last ended
 	@$(BIN)/python -m tools.traceability
+chaos: $(VENV)/.dev ## The long fault runs, about ten minutes; MINUTES=30 for more (docs/reliability.md)
+	@$(BIN)/python -m tools.chaos --minutes $(or $(MINUTES),10) $(addprefix --only ,$(ONLY))
 clean: ## Forget the environment
 	rm -rf $(VENV)
 

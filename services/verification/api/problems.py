@@ -10,7 +10,7 @@ def authority_down() -> Problem:
     return Problem(
         503,
         "authority_unavailable",
-        "Codes cannot be judged right now; nothing was accepted",
+        "Codes cannot be judged right now; repeat with the same Idempotency-Key",
         retry_after=1,
     )
 

@@ -1,5 +1,6 @@
 """Judge a code: reserve, compute, settle, reply (DESIGN.md section 5)."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,6 +33,8 @@ from services.verification.use_cases.guesses import Charged, Guesses
 from services.verification.use_cases.refusals import Refusals
 
 ANSWERS_KEPT = timedelta(minutes=15)
+# Longer than settle may take, so that what is given up here was mostly not begun there.
+_LONGEST = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Verify:
     async def __call__(self, attempt: Attempt) -> Outcome:
         """Return how the code was judged, once that is durable; raises AuthorityDown."""
         try:
-            return await self._judge(attempt)
+            async with asyncio.timeout(_LONGEST.total_seconds()):
+                return await self._judge(attempt)
         except INFRASTRUCTURE_ERRORS as error:
             raise AuthorityDown(type(error).__name__) from None
 
