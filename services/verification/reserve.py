@@ -248,7 +248,7 @@ def open_redis(url: str, *, timeout: timedelta = timedelta(milliseconds=250)) ->
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         max_connections=64,
-        # The client's own ten repeats with pauses would take many times the timeout.
+        # No repeats: PostgreSQL answers sooner than a second try would.
         retry=Retry(NoBackoff(), 0),
     )
     return redis
