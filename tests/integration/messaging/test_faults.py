@@ -36,10 +36,10 @@ async def test_a_relay_that_dies_between_sending_and_deleting_loses_nothing(
 async def test_two_active_relays_lose_and_swap_nothing(
     bench: Bench, record_property: Record
 ) -> None:
-    numbers = await runs.lease_theft_run(bench, thefts=4)
+    numbers = await runs.lease_theft_run(bench, thefts=3)
 
     record_property("numbers", numbers)
-    assert numbers["thefts"] >= 1
+    assert numbers["thefts"] >= 2
     assert (numbers["lost"], numbers["order_violations"]) == (0, 0)
 
 
