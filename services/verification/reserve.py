@@ -54,10 +54,12 @@ redis.call('HSET', KEYS[1], 'v', ARGV[1], 'c', ARGV[2], 's', tostring(level),
 return 1
 """
 
-# KEYS[1] subject · ARGV 1 where the run of failures ended, weight. Gives the charged guess back.
+# KEYS[1] subject · ARGV 1 where the run of failures ended, weight. Gives the charged guess back,
+# also where the copy has been dropped since: the bucket outlives it.
 _REFUND = """
-if redis.call('HEXISTS', KEYS[1], 'c') == 0 then return 0 end
-local level = math.max(0, tonumber(redis.call('HGET', KEYS[1], 's')) - tonumber(ARGV[2]))
+local kept = redis.call('HGET', KEYS[1], 's')
+if not kept then return 0 end
+local level = math.max(0, tonumber(kept) - tonumber(ARGV[2]))
 redis.call('HSET', KEYS[1], 's', tostring(level))
 if ARGV[1] == '1' then redis.call('HSET', KEYS[1], 'f', '0') end
 return 1
@@ -66,8 +68,9 @@ return 1
 # KEYS[1] subject · ARGV consecutive failures and level of the bucket, as PostgreSQL counted them:
 # what it counted while Redis was away must not be guessed again.
 _FAILED = """
-if redis.call('HEXISTS', KEYS[1], 'c') == 0 then return 0 end
-local level = math.max(tonumber(redis.call('HGET', KEYS[1], 's')), tonumber(ARGV[2]))
+local kept = redis.call('HGET', KEYS[1], 's')
+if not kept then return 0 end
+local level = math.max(tonumber(kept), tonumber(ARGV[2]))
 redis.call('HSET', KEYS[1], 'f', ARGV[1], 's', tostring(level))
 return 1
 """

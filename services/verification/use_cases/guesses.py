@@ -28,6 +28,9 @@ from services.verification.store import subjects as store
 
 # With Redis down PostgreSQL does its work; more than this at once would sink it too.
 _MOST_WITHOUT_CACHE = 16
+# A copy that is dropped while it is loaded is loaded again: a charge in PostgreSQL that a load sees
+# before it is given back stays in Redis as a guess that nobody made.
+_MOST_LOADS = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Guesses:
         """Charge one guess, or say why there is none; `named`: on one authenticator only."""
         try:
             answer = await self._cache.reserve(tenant, subject, now=now, named=named)
-            if isinstance(answer, Cold):
+            for _ in range(_MOST_LOADS):
+                if not isinstance(answer, Cold):
+                    break
                 await self._load_once(tenant, subject, now)
                 answer = await self._cache.reserve(tenant, subject, now=now, named=named)
         except CacheDown:
@@ -70,7 +75,7 @@ class Guesses:
                 # At least: a guess on several authenticators has to wait longer.
                 return Refused(Why.BUDGET, wait_until_fits(level, 1, self._budget))
             case Cold():
-                # It changed between the two calls; PostgreSQL knows.
+                # It changes faster than it is loaded, or nobody is there; PostgreSQL knows.
                 return await self._reserve_durably(tenant, subject, now, named=named)
 
     async def never_made(self, tenant: UUID, subject: UUID, charged: Charged) -> None:

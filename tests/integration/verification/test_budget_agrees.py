@@ -37,3 +37,17 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
 
         assert isinstance(in_redis, Reserved if expected else Refusal)
         assert in_sql is expected
+
+
+async def test_a_guess_is_given_back_though_the_copy_was_dropped_meanwhile(world: World) -> None:
+    tenant, subject = uuid4(), uuid4()
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    await world.cache.fill(
+        tenant, subject, version=1, authenticators=(), level=0.0, at=now, consecutive=0
+    )
+    await world.cache.reserve(tenant, subject, now=now, named=True)
+
+    await world.cache.tell_changed(tenant, subject, version=2)
+    await world.cache.refund(tenant, subject, accepted=True, weight=1)
+
+    assert await world.redis.hget(f"w:{{{tenant}/{subject}}}", "s") == b"0"

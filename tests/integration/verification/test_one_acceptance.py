@@ -27,7 +27,7 @@ async def test_two_settlers_keep_everybodys_order(
 
     record_property("numbers", numbers)
     assert numbers["accepted"] >= 12
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers
 
 
 @pytest.mark.fault("R1")
@@ -36,7 +36,7 @@ async def test_two_processes_accept_a_code_once(world: World, record_property: R
     numbers = await runs.same_code_run(world, rounds=8, at_once=15)
 
     record_property("numbers", numbers)
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers
 
 
 @pytest.mark.fault("R2")
@@ -47,7 +47,7 @@ async def test_two_processes_accept_no_earlier_step_again(
     numbers = await runs.step_border_run(world, rounds=6, at_once=4)
 
     record_property("numbers", numbers)
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers
 
 
 @pytest.mark.fault("R10")
@@ -59,4 +59,4 @@ async def test_a_death_between_the_steps_loses_and_doubles_nothing(
     record_property("numbers", numbers)
     assert numbers["deaths"] == 4
     assert 2 <= numbers["committed_before_death"] < numbers["asked"]
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers

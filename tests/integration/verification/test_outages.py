@@ -46,7 +46,7 @@ async def test_a_redis_that_is_lost_again_and_again_opens_no_door(
     record_property("numbers", numbers)
     assert numbers["kills"] >= 3
     assert numbers["emptied"] >= 20
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers
 
 
 @pytest.mark.fault("R11")
@@ -57,7 +57,7 @@ async def test_callers_that_go_away_leave_nothing_behind(
 
     record_property("numbers", numbers)
     assert min(numbers["cancelled"], numbers["cancelled_replies"], numbers["accepted"]) > 20
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers
 
 
 @pytest.mark.fault("R12")
@@ -72,7 +72,7 @@ async def test_a_postgresql_that_dies_takes_no_acceptance_with_it(
     record_property("numbers", numbers)
     assert numbers["answers_503"] > 0
     assert numbers["slowest_answer_ms"] < 6000
-    assert broken(numbers) == {}
+    assert broken(numbers) == {}, numbers
 
 
 @pytest.mark.fault("R12")
