@@ -6,6 +6,8 @@ processes cannot lock each other out.
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -184,12 +186,22 @@ class Settler:
                 await self._wake.wait()
                 self._wake.clear()
                 while batch := self._next_batch():
-                    await self._settle_batch(batch)
+                    await self._settle_or_refuse(batch)
         finally:
             self._closed = True
             stopping.cancel()
+            _refuse(self._waiting, "stopping")
             if self._connection is not None:
-                await self._connection.close(timeout=2)
+                # A PostgreSQL that hangs must not turn an orderly stop into a crash.
+                with suppress(*_FAILURES):
+                    await self._connection.close(timeout=2)
+
+    async def _settle_or_refuse(self, batch: list[tuple[Entry, asyncio.Future[Settled]]]) -> None:
+        try:
+            await self._settle_batch(batch)
+        finally:
+            # Nobody is left waiting where settling itself breaks down.
+            _refuse(batch, "stopping")
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -219,9 +231,7 @@ class Settler:
         except _FAILURES as error:
             _LOG.warning("settle failed", exception=type(error).__name__, entries=len(batch))
             await self._drop_connection()
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(AuthorityDown(type(error).__name__))
+            _refuse(batch, type(error).__name__)
             return
         for number, (_, future) in enumerate(batch):
             if not future.done():
@@ -234,9 +244,7 @@ class Settler:
                 await self._settle_batch([waiting])
             return
         _LOG.warning("a subject's row is locked")
-        future = batch[0][1]
-        if not future.done():
-            future.set_exception(AuthorityDown("locked by another transaction"))
+        _refuse(batch, "locked by another transaction")
 
     async def _write(self, entries: list[Entry]) -> dict[int, Settled]:
         if self._connection is None or self._connection.is_closed():
@@ -296,3 +304,9 @@ class Settler:
             [idempotency.factor for _, idempotency in repeatable],
             [float(entry.weight) for entry in entries],
         ]
+
+
+def _refuse(waiting: Sequence[tuple[Entry, asyncio.Future[Settled]]], why: str) -> None:
+    for _, future in waiting:
+        if not future.done():
+            future.set_exception(AuthorityDown(why))
