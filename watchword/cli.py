@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -151,11 +152,11 @@ def dead_letters_list(
 ) -> None:
     """List what a consumer gave up, and why."""
     found = _run(letters.found(kafka_or_exit(data, kafka), topic))
-    for number, letter in enumerate(found, start=1):
+    for letter in found:
         if as_json:
-            _print_json(letters.as_dict(number, letter))
+            _print_json(letters.as_dict(letter))
         else:
-            _OUT.print(letters.readable(number, letter), soft_wrap=True)
+            _OUT.print(letters.readable(letter), soft_wrap=True)
     if not found and not as_json:
         _OUT.print(f"no dead letters of {topic}")
 
@@ -171,15 +172,15 @@ def dead_letters_replay(
     kafka: KafkaAddress = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters to their topic again; whoever handled them before skips them."""
+    """Send dead letters to their topic again, each event once; who handled it before skips it."""
     done = _run(
         letters.replay_some(kafka_or_exit(data, kafka), topic, numbers=number, dry_run=dry_run)
     )
     if as_json:
-        _print_json({"wanted": done.wanted, "sent": done.sent, "dry_run": dry_run})
+        _print_json(asdict(done) | {"dry_run": dry_run})
     else:
         verb = "would send" if dry_run else "sent"
-        _OUT.print(f"{verb} {done.sent} of {done.wanted}")
+        _OUT.print(f"{verb} {done.sent} of {done.wanted} events, of {done.letters} dead letters")
     raise typer.Exit(0 if done.sent == done.wanted else 1)
 
 

@@ -11,8 +11,9 @@ from libs.messaging.kafka import KafkaSettings
 
 @dataclass(frozen=True)
 class Replayed:
-    """How many letters were wanted, and how many are surely in their topic again."""
+    """How many letters were wanted, of how many events, and how many are surely sent again."""
 
+    letters: int
     wanted: int
     sent: int
 
@@ -30,38 +31,38 @@ def known_topic(text: str) -> str:
 
 
 async def found(kafka: KafkaSettings, topic: str) -> list[DeadLetter]:
-    """Return the dead letters of a topic, oldest first."""
-    return [letter async for letter in list_dead_letters(kafka, topic)]
+    """Return the dead letters of a topic that were not sent again, oldest first."""
+    return await list_dead_letters(kafka, topic)
 
 
 async def replay_some(
     kafka: KafkaSettings, topic: str, *, numbers: list[int] | None, dry_run: bool
 ) -> Replayed:
-    """Send the numbered letters, or all, to their topic again; raises NoSuchLetter."""
-    listed = dict(enumerate(await found(kafka, topic), start=1))
-    chosen = sorted(set(numbers)) if numbers else list(listed)
-    missing = [str(number) for number in chosen if number not in listed]
+    """Send the numbered letters' events, or all, to their topic again; raises NoSuchLetter."""
+    listed = {letter.number: letter for letter in await found(kafka, topic)}
+    missing = sorted(set(numbers or ()) - set(listed))
     if missing:
         raise NoSuchLetter(
-            f"{topic} has no dead letter {', '.join(missing)}: the list has {len(listed)}"
+            f"{topic} has no dead letter {', '.join(map(str, missing))}: see the list"
         )
-    sent = await replay(kafka, [listed[number] for number in chosen], dry_run=dry_run)
-    return Replayed(wanted=len(chosen), sent=len(sent))
+    chosen = [listed[number] for number in sorted(set(numbers or listed))]
+    sent = await replay(kafka, chosen, dry_run=dry_run)
+    return Replayed(len(chosen), wanted=len({letter.place for letter in chosen}), sent=len(sent))
 
 
-def readable(number: int, letter: DeadLetter) -> str:
+def readable(letter: DeadLetter) -> str:
     """Return one line for people (rich markup); never the value."""
-    place = f"{letter.topic}/{letter.partition}/{letter.offset}"
     return (
-        f"{number:>4} {letter.died:%Y-%m-%d %H:%M:%S} [bold]{escape(place)}[/] given up by"
+        f"{letter.number:>4} {letter.died:%Y-%m-%d %H:%M:%S} [bold]{escape(letter.place)}[/]"
+        f" given up by"
         f" {escape(letter.group)} after {letter.attempts}: {escape(letter.exception)}"
     )
 
 
-def as_dict(number: int, letter: DeadLetter) -> dict[str, object]:
+def as_dict(letter: DeadLetter) -> dict[str, object]:
     """Return the letter for programs; never the value."""
     return {
-        "number": number,
+        "number": letter.number,
         "died": letter.died.isoformat(),
         "topic": letter.topic,
         "partition": letter.partition,

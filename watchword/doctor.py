@@ -114,7 +114,7 @@ async def _kafka(place: Place) -> list[Finding]:
 
 
 async def _count(place: Place, topic: str) -> int:
-    return len([letter async for letter in list_dead_letters(place.kafka, topic)])
+    return len(await list_dead_letters(place.kafka, topic))
 
 
 async def _service(place: Place, service: str) -> list[Finding]:

@@ -1,6 +1,7 @@
 import asyncio
 import dataclasses
 import json
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -55,7 +56,7 @@ async def test_poison_is_buried_once_and_stops_nobody(bench: Bench) -> None:
     assert [row["event"] for row in await bench.effects()] == [good.id]
     assert (again.skipped, again.dead) == (1, 0)
     assert (health.skipped, health.dead, health.parked, health.restarts) == (1, len(poison), 0, 0)
-    letters = [letter async for letter in list_dead_letters(bench.kafka, bench.topic)]
+    letters = await list_dead_letters(bench.kafka, bench.topic)
     assert [letter.value for letter in letters if not letter.omitted] == poison[:-1]
     assert {letter.exception for letter in letters} == {"InvalidEvent"}
     dead = await bench.records(".dead")
@@ -81,7 +82,7 @@ async def test_a_replayed_dead_letter_is_handled_after_the_fix(bench: Bench) -> 
     ):
         await until(lambda: bench.is_dead(1))
         fixed.set()
-        letters = [letter async for letter in list_dead_letters(bench.kafka, bench.topic)]
+        letters = await list_dead_letters(bench.kafka, bench.topic)
         assert await replay(bench.kafka, letters, dry_run=True) == letters
         assert await replay(bench.kafka, letters, dry_run=False) == letters
         await until(lambda: bench.has_effects(2))
@@ -89,6 +90,29 @@ async def test_a_replayed_dead_letter_is_handled_after_the_fix(bench: Bench) -> 
 
     assert [row["event"] for row in await bench.effects()] == [other.id, event.id]
     assert len(await bench.effects("others")) == 2
+    assert await list_dead_letters(bench.kafka, bench.topic) == []
+
+
+async def test_what_several_groups_gave_up_is_sent_again_once(bench: Bench) -> None:
+    async def broken(_tx: Connection, _event: CloudEvent) -> None:
+        raise InvalidEvent
+
+    groups = ("ones", "others", "thirds")
+    async with bench.relaying(), AsyncExitStack() as stack:
+        for group in groups:
+            await stack.enter_async_context(bench.consuming(broken, group=group))
+        await bench.send(("ann", value_of(event_of("ann"))))
+        await until(lambda: bench.is_dead(len(groups)))
+        letters = await list_dead_letters(bench.kafka, bench.topic)
+
+        assert len(await replay(bench.kafka, letters, dry_run=False)) == 1
+        # A note beside the letters, and each group gives it up once more.
+        await until(lambda: bench.is_dead(2 * len(groups) + 1))
+
+    again = await list_dead_letters(bench.kafka, bench.topic)
+    assert sorted(letter.group for letter in again) == sorted(groups)
+    assert not {letter.place for letter in again} & {letter.place for letter in letters}
+    assert not {letter.number for letter in again} & {letter.number for letter in letters}
 
 
 async def test_a_failing_message_holds_back_its_key_only(bench: Bench) -> None:
@@ -130,7 +154,7 @@ async def test_a_hopeless_message_is_buried_and_its_key_goes_on(bench: Bench) ->
         await until(lambda: bench.is_dead(1))
 
     assert [row["event"] for row in await bench.effects()] == [following.id]
-    [letter] = [letter async for letter in list_dead_letters(bench.kafka, bench.topic)]
+    [letter] = await list_dead_letters(bench.kafka, bench.topic)
     assert (letter.exception, letter.attempts) == ("ZeroDivisionError", 3)
     assert (letter.value, letter.group) == (value_of(hopeless), bench.group)
     assert await bench.worker.fetchval("SELECT count(*) FROM parked") == 0
