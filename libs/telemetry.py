@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import Span, SpanKind
 
+_SAMPLED = {"root": 0.0}
 _TRACER = trace.get_tracer("watchword")
 # A path that matches no route, or a query that nobody asked for, may hold an address or a code.
 _CALLERS_WORDS = ("url.path", "url.query", "url.full", "http.target", "http.url")
@@ -58,6 +59,7 @@ def configure_traces(
     """Send `sampled` (0 to 1) of all traces to an OTLP collector and, or, a file of JSON lines."""
     resource = Resource.create({"service.name": service})
     provider = TracerProvider(resource=resource, sampler=ParentBasedTraceIdRatio(sampled))
+    _SAMPLED["root"] = sampled
     provider.add_span_processor(WithoutAddresses())
     if endpoint is not None:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
@@ -66,6 +68,16 @@ def configure_traces(
         provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
     return provider
+
+
+def is_sampled(traceparent: str | None) -> bool:
+    """Tell whether a request may be traced, before the cost of a span: its parent's word counts.
+
+    Without a parent it is for the sampler to say, unless that takes nothing at all.
+    """
+    if traceparent is not None:
+        return traceparent[-2:] == "01"
+    return _SAMPLED["root"] > 0
 
 
 def current_traceparent() -> str | None:
