@@ -1,11 +1,14 @@
-"""What arrives while a batch is under way goes together in the next one: no timer, no waiting."""
+"""What arrives while a batch is under way goes together in the next one: nobody waits for more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+# For what nobody waits for: long enough to go with somebody's, short enough to be of use.
+_SOON = timedelta(milliseconds=10)
 _Waiting = tuple[Item, asyncio.Future[Answer]]
 
 
@@ -32,23 +35,29 @@ class Batches(Generic[Item, Answer]):
 
     async def do(self, item: Item) -> Answer:
         """Return the answer to this item."""
-        return await self._put(item)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._start()
+        return await future
 
     def begin(self, item: Item) -> None:
-        """Have this item done without waiting; how it ends is nobody's concern."""
-        self._put(item).add_done_callback(_ignore)
+        """Have this item done with the next batch, or soon; how it ends is nobody's concern."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        future.add_done_callback(_ignore)
+        if not self._waiting and self._running is None:
+            loop.call_later(_SOON.total_seconds(), self._start)
+        self._waiting.append((item, future))
 
     async def drained(self) -> None:
         """Return when nothing waits and nothing is under way."""
+        self._start()
         while self._running is not None:
             await asyncio.wait([self._running])
 
-    def _put(self, item: Item) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._running is None:
+    def _start(self) -> None:
+        if self._running is None and self._waiting:
             self._running = asyncio.create_task(self._run())
-        return future
 
     async def _run(self) -> None:
         try:

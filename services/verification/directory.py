@@ -6,8 +6,9 @@ it: settle asks PostgreSQL whether the application is still what this process kn
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from contracts.callers import caller_from
 from contracts.policy import ApplicationState
@@ -22,8 +23,7 @@ _MOST_KEPT = 10_000
 _LONGEST_READ = timedelta(seconds=2)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A caller, the version of its application's state, and its policy if that has arrived."""
 
     caller: Caller

@@ -7,9 +7,10 @@ the caller; they never see a secret.
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from libs.batching import Batches
 from libs.postgres.line import FAILURES, Line
@@ -28,16 +29,14 @@ JOIN answer a ON a.tenant_id = w.tenant_id AND a.application_id = w.application_
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """A tenant's subject by the digest of its name."""
 
     tenant: UUID
     lookup: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """An Idempotency-Key, as a digest, of an application, since when answers count."""
 
     tenant: UUID
@@ -46,8 +45,7 @@ class Asked:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredAnswer(msgspec.Struct, frozen=True):
     """The first answer to an Idempotency-Key, and the request that it belongs to."""
 
     request: bytes

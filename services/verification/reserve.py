@@ -5,7 +5,6 @@ v version of the copy, or the lowest that may come · c the authenticators · n 
 and time of the failure bucket · f consecutive failures.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -28,13 +27,11 @@ class Denied(Enum):
     LOCKED = "locked"
 
 
-@dataclass(frozen=True)
-class Cold:
+class Cold(msgspec.Struct, frozen=True):
     """The cache knows nothing of this subject."""
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """No guess is left; `level` is how full the bucket is (0 where it is not the reason)."""
 
     why: Denied
@@ -53,8 +50,7 @@ class CachedAuthenticator(msgspec.Struct, frozen=True, array_like=True):
     period: int
 
 
-@dataclass(frozen=True)
-class Reserved:
+class Reserved(msgspec.Struct, frozen=True):
     """One guess is charged; these authenticators may judge it."""
 
     authenticators: tuple[CachedAuthenticator, ...]
@@ -75,9 +71,8 @@ class Cache:
 
     def __init__(self, redis: Redis, budget: Budget) -> None:
         self._redis = redis
-        self._budget = budget
-        self._calls = ScriptCalls(redis)
-        self._limits = (budget.capacity, budget.per_second, budget.consecutive)
+        limits = (budget.capacity, budget.per_second, budget.consecutive)
+        self._calls = ScriptCalls(redis, first={RESERVE: limits, FILL: (budget.per_second,)})
 
     async def refuse_unsafe(self) -> None:
         """Raise NotSafeToUse where Redis would evict keys when it is full."""
@@ -101,7 +96,7 @@ class Cache:
         answer = await self._calls.call(
             RESERVE,
             _key(tenant, subject),
-            [now.timestamp(), 1 if named else 0, *self._limits],
+            [now.timestamp(), 1 if named else 0],
         )
         match answer:
             case [b"ok", bytes(kept)]:
@@ -135,7 +130,6 @@ class Cache:
                 level,
                 at.timestamp(),
                 consecutive,
-                self._budget.per_second,
                 max(1, len(authenticators)),
             ],
         )

@@ -7,12 +7,12 @@ processes cannot lock each other out.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 
 from contracts.envelope import application_key
@@ -35,8 +35,7 @@ class AuthorityDown(Exception):  # noqa: N818
     """PostgreSQL did not settle: nothing was accepted, and if it was, a repeat gets the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownCaller:
+class KnownCaller(msgspec.Struct, frozen=True):
     """The application that asks, in the version that this process knows of it."""
 
     tenant: UUID
@@ -44,16 +43,14 @@ class KnownCaller:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Idempotency:
+class Idempotency(msgspec.Struct, frozen=True):
     """The caller's Idempotency-Key and request, as digests, for the answer to be repeated."""
 
     key: bytes
     request: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(msgspec.Struct, frozen=True):
     """The code of `step` matched; PostgreSQL has the last word."""
 
     authenticator_id: UUID
@@ -62,8 +59,7 @@ class Acceptance:
     idempotency: Idempotency | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One request to settle: accepted if there is an acceptance, otherwise a failure to count.
 
     `lookup` is the digest of the name that was asked for, `weight` what the guess costs, and
@@ -82,8 +78,7 @@ class Entry:
     lock_event: CloudEvent | None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """Whether the entry took effect; for a failure, how many in a row, how full the bucket."""
 
     took_effect: bool

@@ -58,8 +58,7 @@ class _Answer(msgspec.Struct, frozen=True):
     verified_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """What stands around a question: whose key, which repeat, which trace."""
 
     authorization: str

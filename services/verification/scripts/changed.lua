@@ -1,8 +1,13 @@
 -- Drop what is older than a version, and let nothing older in again.
--- KEYS[1] subject · ARGV lowest version that may be kept from now on
-local kept = redis.call('HGET', KEYS[1], 'v')
-if not kept or tonumber(kept) < tonumber(ARGV[1]) then
-  redis.call('HSET', KEYS[1], 'v', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'c')
+-- KEYS subjects · ARGV for each the lowest version that may be kept from now on
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local kept = redis.call('HGET', key, 'v')
+  answers[i] = 0
+  if not kept or tonumber(kept) < tonumber(ARGV[i]) then
+    redis.call('HSET', key, 'v', ARGV[i])
+    redis.call('HDEL', key, 'c')
+    answers[i] = 1
+  end
 end
-return 1
+return answers

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import key_version, open_seal
 from services.verification.domain.places import CREDENTIAL, credential_place
@@ -12,8 +14,7 @@ from services.verification.domain.totp import TotpParameters, matching_step
 from services.verification.reserve import CachedAuthenticator
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The authenticator whose code it is, and the step of that code."""
 
     authenticator: CachedAuthenticator

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from libs.postgres.pool import Pool, tenant_transaction
 from services.verification.domain.budget import (
@@ -33,8 +34,7 @@ _MOST_WITHOUT_CACHE = 16
 _MOST_LOADS = 3
 
 
-@dataclass(frozen=True)
-class Charged:
+class Charged(msgspec.Struct, frozen=True):
     """A guess that is paid for, what may judge it, its price, and whether PostgreSQL has it."""
 
     authenticators: Sequence[CachedAuthenticator]

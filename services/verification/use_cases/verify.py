@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+
+import msgspec
 
 from contracts.envelope import application_key
 from contracts.verification import FailureReason
@@ -45,8 +47,7 @@ ANSWERS_KEPT = timedelta(minutes=15)
 _LONGEST = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One request to judge a code; `factors` are those that the application's policy allows."""
 
     caller: KnownCaller
@@ -62,8 +63,7 @@ class Attempt:
         return f"Attempt({self.caller.application_id})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(msgspec.Struct, frozen=True):
     """An attempt, with the digests under which the tenant's key hides names and codes."""
 
     attempt: Attempt
@@ -73,8 +73,7 @@ class _Question:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Paid:
+class _Paid(msgspec.Struct, frozen=True):
     """A question about a known subject, whose guess is charged."""
 
     question: _Question
@@ -169,6 +168,7 @@ class Verify:
             authenticator_id=one.authenticator_id,
             factor=one.factor,
             now=question.now,
+            traceparent=question.attempt.traceparent,
         )
         acceptance = Acceptance(one.authenticator_id, one.epoch, match.step, question.idempotency)
         settled = await self._settle(paid, event, acceptance=acceptance)
@@ -212,6 +212,7 @@ class Verify:
             authenticator_id=tried[0].authenticator_id if len(tried) == 1 else None,
             reason=reason,
             now=question.now,
+            traceparent=question.attempt.traceparent,
         )
         settled = await self._settle(paid, event, acceptance=None)
         if not settled.took_effect:
@@ -230,7 +231,6 @@ class Verify:
         self, paid: _Paid, event: CloudEvent, *, acceptance: Acceptance | None
     ) -> Settled:
         question = paid.question
-        trace = question.attempt.traceparent
         return await self.settler.settle(
             Entry(
                 caller=question.attempt.caller,
@@ -240,7 +240,7 @@ class Verify:
                 weight=paid.charged.weight,
                 charged=paid.charged.durably,
                 acceptance=acceptance,
-                event=replace(event, traceparent=trace),
+                event=event,
                 lock_event=_lock_event(paid) if acceptance is None else None,
             )
         )
@@ -278,10 +278,12 @@ def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:
 
 def _lock_event(paid: _Paid) -> CloudEvent:
     question = paid.question
-    event = announcements.locked(
-        tenant=question.tenant, subject_ref=paid.subject_ref, now=question.now
+    return announcements.locked(
+        tenant=question.tenant,
+        subject_ref=paid.subject_ref,
+        now=question.now,
+        traceparent=question.attempt.traceparent,
     )
-    return replace(event, traceparent=question.attempt.traceparent)
 
 
 def _why_lost(standing: store.Standing, step: int) -> FailureReason:
