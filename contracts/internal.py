@@ -1,8 +1,9 @@
 """Calls between services: paths, who may call them, bodies and answers.
 
 What a letter carries (libs/sealing/letter.py) is sealed to the asker's key of that one call. A
-claim names the claimer's own attempt: repeating it gives the same answer until it is acknowledged,
-any other attempt gets nothing.
+claim names the claimer's own attempt: repeating it gives the same answer until it is acknowledged
+or expires, any other attempt gets nothing. (A question that may be asked as often as one likes is
+not called a claim, docs/adr/0009.)
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ RESOLVE_SUBJECT = InternalRoute(
 )
 NAME_SUBJECTS = InternalRoute(Service.POLICY, "/internal/subjects/names", (Service.VERIFICATION,))
 CLAIM_CONTACT = InternalRoute(Service.POLICY, "/internal/contacts/claim", (Service.NOTIFICATION,))
+ACKNOWLEDGE_CONTACT = InternalRoute(
+    Service.POLICY, "/internal/contacts/acknowledge", (Service.NOTIFICATION,)
+)
 CLAIM_CREDENTIAL = InternalRoute(
     Service.ENROLLMENT, "/internal/credentials/claim", (Service.VERIFICATION,)
 )
@@ -47,6 +51,7 @@ INTERNAL_ROUTES = (
     RESOLVE_SUBJECT,
     NAME_SUBJECTS,
     CLAIM_CONTACT,
+    ACKNOWLEDGE_CONTACT,
     CLAIM_CREDENTIAL,
     ACKNOWLEDGE_CREDENTIAL,
     APPLY_RESET,
@@ -93,20 +98,37 @@ class NamedSubjects(BaseModel):
 
 
 class ClaimContact(BaseModel):
-    """Where does this message go? `attempt_id` is the message's id."""
+    """Where is this person to be told of this event? Only the first attempt that asks hears it.
+
+    `caused_by` is the event's id, `attempt_id` the id of the message that is stored for it.
+    """
 
     model_config = _STRICT
     tenant: UUID
     subject_ref: UUID
+    caused_by: UUID
     attempt_id: UUID
     public_key: str
 
 
 class ClaimedContact(BaseModel):
-    """The letter holds `{"email": ... or None, "language": ...}`."""
+    """The letter holds `{"email": ... or None, "language": ...}`.
+
+    404 where there is no such subject (any more), 409 where another attempt has the claim, 410
+    where it was acknowledged, or is older than a day.
+    """
 
     model_config = _STRICT
     letter: str
+
+
+class AcknowledgeContact(BaseModel):
+    """The message has ended; answer this claim no more. Repeating it is harmless."""
+
+    model_config = _STRICT
+    tenant: UUID
+    caused_by: UUID
+    attempt_id: UUID
 
 
 class ClaimCredential(BaseModel):

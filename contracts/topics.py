@@ -7,6 +7,15 @@ from contracts.vocabulary import Service
 
 EVERY_SERVICE = tuple(Service)
 
+_EVENTS_KEPT = timedelta(days=400)
+_DEAD_LETTERS_KEPT = timedelta(days=30)
+# Brokers drop whole segments, and write a quiet one for a week (segment.ms): records live longer.
+_SEGMENT = timedelta(days=7)
+# For how long an event can come again: its last dead letter is sent to the topic once more, and the
+# topic is then read from its beginning. What keeps an event from counting twice is kept for longer.
+# Compacted topics have no such age: their records carry versions, and an old version has no effect.
+REPLAYABLE_FOR = (_DEAD_LETTERS_KEPT + _SEGMENT) + (_EVENTS_KEPT + _SEGMENT)
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -29,7 +38,7 @@ EVENTS = Topic(
     name="mfa.events",
     key="tenant/subject_ref, or tenant/application_id where no person is concerned",
     partitions=6,
-    retention=timedelta(days=400),
+    retention=_EVENTS_KEPT,
     writers=EVERY_SERVICE,
     readers=EVERY_SERVICE,
 )
@@ -47,7 +56,7 @@ SUBJECTS = Topic(
     partitions=4,
     retention=None,
     writers=(Service.POLICY,),
-    readers=(Service.VERIFICATION,),
+    readers=(Service.VERIFICATION, Service.ENROLLMENT),
 )
 APPLICATIONS = Topic(
     name="mfa.applications",
@@ -67,7 +76,7 @@ def dead_letters_of(topic: Topic) -> Topic:
         name=f"{topic.name}.dead",
         key=topic.key,
         partitions=1,
-        retention=timedelta(days=30),
+        retention=_DEAD_LETTERS_KEPT,
         writers=topic.readers,
         readers=(),
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from libs.messaging.handling import ConsumerHealth, ConsumerSettings, Handler, Work, handle
+from libs.messaging.inbox import forget_handled
 from libs.messaging.kafka import BROKER_ERRORS, Consumer, KafkaSettings, Place, Record
 from libs.messaging.retrying import retry_parked
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
@@ -54,6 +55,7 @@ async def run_consumer(  # noqa: PLR0913 - the composition root names each part 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(retry_parked(work, stop))
         tasks.create_task(_keep_consuming(work, kafka, topics, stop))
+        tasks.create_task(_keep_forgetting(work, stop))
 
 
 async def _keep_consuming(
@@ -77,6 +79,16 @@ async def _keep_consuming(
             await _pause(stop, 1.0)
         finally:
             await consumer.close()
+
+
+async def _keep_forgetting(work: Work, stop: asyncio.Event) -> None:
+    """Keep the inbox from growing for ever."""
+    while not stop.is_set():
+        try:
+            await forget_handled(work.worker_pool, older_than=work.settings.remembers)
+        except INFRASTRUCTURE_ERRORS as error:
+            logger.warning("Inbox not cleaned up", extra={"cause": type(error).__name__})
+        await _pause(stop, work.settings.forgets_every.total_seconds())
 
 
 async def _start(consumer: Consumer, stop: asyncio.Event) -> None:

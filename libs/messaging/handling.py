@@ -44,7 +44,11 @@ SELECT false AS parked, EXISTS (SELECT FROM first) AS first
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
-    """How patient a consumer is; with these waits, eight attempts take a quarter of an hour."""
+    """How patient a consumer is; with these waits, eight attempts take a quarter of an hour.
+
+    `remembers` is for how long it knows what it has handled: for longer than any event can come
+    again, from a topic that is read from its beginning or from a dead letter.
+    """
 
     compacted: frozenset[str] = frozenset()
     group_instance_id: str | None = None
@@ -56,6 +60,8 @@ class ConsumerSettings:
     session_timeout: timedelta = timedelta(seconds=10)
     max_poll_interval: timedelta = timedelta(minutes=5)
     stalled_after: timedelta = timedelta(seconds=60)
+    remembers: timedelta = timedelta(days=460)
+    forgets_every: timedelta = timedelta(hours=1)
 
     def wait_after(self, attempts: int) -> timedelta:
         """Return how long to wait after the given number of failed attempts."""

@@ -1,5 +1,6 @@
 """Connections, and transactions that see one tenant's rows only."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,8 +23,22 @@ else:
 _IDLE_IN_TRANSACTION = timedelta(seconds=30)
 
 
+# Somebody waits for the answer: for a free connection, and for each statement. Where a statement
+# was given up, as long again may pass until the server says that it stopped.
+_PATIENCE = timedelta(seconds=2)
+
+
+async def open_app_pool(dsn: str, *, name: str) -> Pool:
+    """Open the pool of requests and handlers, where nothing may take long."""
+    return await open_pool(dsn, name=name, command_timeout=_PATIENCE)
+
+
 async def open_pool(
-    dsn: str, *, name: str, largest: int = 8, command_timeout: timedelta = timedelta(seconds=10)
+    dsn: str,
+    *,
+    name: str,
+    largest: int = 8,
+    command_timeout: timedelta = timedelta(seconds=10),
 ) -> Pool:
     """Open a pool; `name` shows in pg_stat_activity. JSON columns come and go as Python values."""
     return await asyncpg.create_pool(
@@ -45,10 +60,19 @@ async def open_pool(
 
 @asynccontextmanager
 async def tenant_transaction(pool: Pool, tenant: UUID) -> AsyncIterator[Connection]:
-    """Open a transaction in which row-level security shows this tenant's rows only."""
-    async with pool.acquire() as connection, connection.transaction():
-        await enter_tenant(connection, tenant)
-        yield connection
+    """Open a transaction in which row-level security shows this tenant's rows only.
+
+    Raises TimeoutError where no connection gets free in time.
+    """
+    # All connections may be stuck.
+    async with asyncio.timeout(_PATIENCE.total_seconds()):
+        connection = await pool.acquire()
+    try:
+        async with connection.transaction():
+            await enter_tenant(connection, tenant)
+            yield connection
+    finally:
+        await pool.release(connection)
 
 
 async def enter_tenant(connection: Connection, tenant: UUID) -> None:

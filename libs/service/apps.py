@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
-from libs.web.problems import COMPONENT, ProblemBody, answer_with_problems
+from libs.web.problems import COMPONENT, ProblemBody, answer_with_problems, documented
 
 _LARGEST_BODY = 64 * 1024
 # Metrics are our own readings; automatic configuration would add exporters nobody asked for.
@@ -16,10 +16,12 @@ _TELEMETRY = TelemetryConfig(tracing=True, metrics=False, logs=False, auto_confi
 
 class _PublicApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document, with the component that all problem answers refer to."""
+        """Return the OpenAPI document, with the problems that no route says for itself."""
         document = super().openapi()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.setdefault(COMPONENT, ProblemBody.model_json_schema())
+        for operation in (one for path in document["paths"].values() for one in path.values()):
+            _add_problems(operation)
         return document
 
 
@@ -57,6 +59,13 @@ def _with(app: FastAPI, routers: Sequence[APIRouter]) -> FastAPI:
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _add_problems(operation: dict[str, Any]) -> None:
+    """Say what may happen anywhere: the machinery is away, or a body is not what a route takes."""
+    statuses = (413, 415, 503) if "requestBody" in operation else (503,)
+    for status, described in documented(*statuses).items():
+        operation["responses"].setdefault(str(status), described)
 
 
 def _operation_id(route: APIRoute) -> str:

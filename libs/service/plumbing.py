@@ -8,7 +8,7 @@ from datetime import datetime
 import httpx2
 
 from libs.clock import Clock, system_clock
-from libs.postgres.pool import Pool, open_pool
+from libs.postgres.pool import Pool, open_app_pool, open_pool
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.key_file import read_key_file
 from libs.service.settings import ServiceSettings
@@ -78,7 +78,7 @@ async def open_plumbing(service: str, settings: ServiceSettings) -> AsyncIterato
             sampled=settings.traces_sampled,
         )
         stack.callback(provider.shutdown)
-        app_pool = await open_pool(settings.app_dsn.get_secret_value(), name=service)
+        app_pool = await open_app_pool(settings.app_dsn.get_secret_value(), name=service)
         stack.push_async_callback(app_pool.close)
         worker_pool = await open_pool(
             settings.worker_dsn.get_secret_value(), name=f"{service} worker", largest=4

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.envelope import data_of, subject_ref_of
-from contracts.policy import APPLICATION_STATE, POLICY_STATE
+from contracts.policy import APPLICATION_STATE, POLICY_STATE, SUBJECT_STATE
 from contracts.recovery import RESET_REQUESTED
-from contracts.topics import APPLICATIONS, EVENTS, POLICIES
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
 from contracts.verification import CREDENTIAL_FORGOTTEN
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
@@ -14,7 +14,7 @@ from libs.messaging.copies import keep_copy
 from libs.postgres.pool import Connection
 from services.enrollment.use_cases.remove import Remove
 
-TOPICS = (EVENTS.name, POLICIES.name, APPLICATIONS.name)
+TOPICS = (EVENTS.name, SUBJECTS.name, POLICIES.name, APPLICATIONS.name)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Events:
         return {
             RESET_REQUESTED.name: self.reset_requested,
             CREDENTIAL_FORGOTTEN.name: self.credential_forgotten,
+            SUBJECT_STATE.name: self.subject,
             POLICY_STATE.name: self.policy,
             APPLICATION_STATE.name: self.application,
         }
@@ -46,6 +47,11 @@ class Events:
             subject_ref_of(event),
             authenticator_id=forgotten.authenticator_id,
         )
+
+    async def subject(self, tx: Connection, event: CloudEvent) -> None:
+        state = data_of(SUBJECT_STATE, event)
+        if state.deleted:
+            await self.remove.forget_person(tx, event.tenant, state.subject_ref)
 
     async def policy(self, tx: Connection, event: CloudEvent) -> None:
         data_of(POLICY_STATE, event)

@@ -1,8 +1,10 @@
 """The composition root of notification: the only place that builds things."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -10,6 +12,7 @@ from fastapi import FastAPI
 from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
+from libs.process import Part
 from libs.service.main import Roles
 from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
@@ -22,7 +25,7 @@ from services.notification.senders.email import EmailSender, MailServer
 from services.notification.settings import Settings
 from services.notification.use_cases.deliver import Deliver
 from services.notification.use_cases.request import RequestMessage
-from services.notification.workers import MessageWorker
+from services.notification.workers import MessageWorker, forget_messages
 
 SERVICE = Service.NOTIFICATION.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,12 +33,13 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 @dataclass(frozen=True)
 class Assembled:
-    """The listener, what reacts to events, and what delivers."""
+    """The listener, what reacts to events, what delivers, and what forgets."""
 
     internal: FastAPI
     events: Events
     worker: MessageWorker
     deliver: Deliver
+    forget: Part
 
 
 def bring_schema_up_to_date() -> None:
@@ -66,7 +70,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=None,
-            consumer=[consumer, parts.worker.run],
+            consumer=[consumer, parts.worker.run, parts.forget],
         )
 
 
@@ -87,7 +91,17 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         lambda: {**health.readings(), **worker.backlog.readings()},
     )
     events = Events(RequestMessage(plumbing.clock), worker.wake)
-    return Assembled(internal, events, worker, deliver)
+    forget = _forgetting(plumbing, kept=settings.messages_kept)
+    return Assembled(internal, events, worker, deliver, forget)
+
+
+def _forgetting(plumbing: Plumbing, *, kept: timedelta) -> Part:
+
+    async def forget(stop: asyncio.Event) -> None:
+        pool, clock = plumbing.worker_pool, plumbing.clock
+        await forget_messages(pool, kept=kept, clock=clock, stop=stop)
+
+    return forget
 
 
 def _mail_server(settings: Settings, *, own_name: str) -> MailServer:

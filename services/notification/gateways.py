@@ -2,15 +2,26 @@
 
 from dataclasses import dataclass
 
+import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contracts.internal import CLAIM_CONTACT, ClaimContact, ClaimedContact, letter_place
+from contracts.internal import (
+    ACKNOWLEDGE_CONTACT,
+    CLAIM_CONTACT,
+    AcknowledgeContact,
+    ClaimContact,
+    ClaimedContact,
+    letter_place,
+)
 from contracts.vocabulary import Language
 from libs.sealing.letter import LetterBox
 from libs.web.internal_client import InternalClient, Refused, Unreachable
 from services.notification.domain.message import Contact, Message
 
-_NOT_FOUND = 404
+_LOG = structlog.get_logger("contacts")
+# 404: policy knows nobody any more. 409: another message has had this event's address, before our
+# own was made or forgotten. 410: this message has ended. Anything else may be mended.
+_FINAL = (404, 409, 410)
 
 
 class _Letter(BaseModel):
@@ -26,7 +37,7 @@ class Contacts:
     policy: InternalClient
 
     async def claim(self, message: Message) -> Contact | None:
-        """Return where the person is reached now, or None where policy knows nobody any more.
+        """Return where the person is reached now, or None where this message never hears it.
 
         The message's id is the attempt: asking again with it gives an answer again.
         """
@@ -34,19 +45,37 @@ class Contacts:
         question = ClaimContact(
             tenant=message.tenant,
             subject_ref=message.subject_ref,
+            caused_by=message.caused_by,
             attempt_id=message.message_id,
             public_key=box.public_key,
         )
         try:
             answer = await self.policy.post(CLAIM_CONTACT.path, question.model_dump(mode="json"))
         except Refused as refusal:
-            if refusal.status == _NOT_FOUND:
-                return None
-            raise
-        place = letter_place(CLAIM_CONTACT, message.tenant, message.subject_ref, message.message_id)
+            if refusal.status not in _FINAL:
+                raise
+            about = str(message.message_id)
+            _LOG.warning("address not given", message_id=about, status=refusal.status)
+            return None
+        return _opened(answer, box, message)
+
+    async def acknowledge(self, message: Message) -> None:
+        """Tell policy that the message has ended; where that is lost, the claim expires."""
+        body = AcknowledgeContact(
+            tenant=message.tenant, caused_by=message.caused_by, attempt_id=message.message_id
+        )
         try:
-            sealed = ClaimedContact.model_validate(answer).letter
-            letter = _Letter.model_validate(box.open(sealed, place=place))
-        except ValidationError:
-            raise Unreachable("policy: an answer that is not in the contract") from None
-        return Contact(email=letter.email, language=letter.language)
+            await self.policy.post(ACKNOWLEDGE_CONTACT.path, body.model_dump(mode="json"))
+        except (Unreachable, Refused) as error:
+            about = str(message.message_id)
+            _LOG.info("claim not acknowledged", message_id=about, cause=type(error).__name__)
+
+
+def _opened(answer: dict[str, object], box: LetterBox, message: Message) -> Contact:
+    place = letter_place(CLAIM_CONTACT, message.tenant, message.subject_ref, message.message_id)
+    try:
+        sealed = ClaimedContact.model_validate(answer).letter
+        letter = _Letter.model_validate(box.open(sealed, place=place))
+    except ValidationError:
+        raise Unreachable("policy: an answer that is not in the contract") from None
+    return Contact(email=letter.email, language=letter.language)

@@ -28,7 +28,8 @@ class Settings(ServiceSettings):
 
     `smtp_patience` is for everything before the content of a message; when it is over, the message
     is tried again. `smtp_verdict_limit` is for the answer to the content: after that nobody knows,
-    so it is long (RFC 5321 section 4.5.3.2.6 asks for ten minutes).
+    so it is long (RFC 5321 section 4.5.3.2.6 asks for ten minutes). `messages_kept` is for messages
+    that have ended; for less than a day, an event could ask for a second one while it is news.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_NOTIFICATION_", frozen=True)
@@ -44,6 +45,7 @@ class Settings(ServiceSettings):
     smtp_verdict_limit: timedelta = timedelta(minutes=10)
     mail_from: Annotated[str, AfterValidator(_one_mailbox)]
     messages_at_once: int = Field(default=8, ge=1, le=100)
+    messages_kept: timedelta = Field(default=timedelta(days=30), ge=timedelta(days=1))
 
     @model_validator(mode="after")
     def _guard_the_password(self) -> Self:

@@ -1,4 +1,7 @@
-"""The loop that delivers what is due; a slow mail server holds its own messages up, not others."""
+"""Loops: one delivers what is due, and one forgets what ended long ago.
+
+A slow mail server holds its own messages up, not others.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -9,6 +12,7 @@ import asyncpg
 import structlog
 from opentelemetry.trace import SpanKind
 
+from libs.clock import Clock
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool
 from libs.telemetry import span
@@ -19,6 +23,9 @@ from services.notification.use_cases.deliver import Deliver
 _LOG = structlog.get_logger("workers")
 _LOOK_EVERY = timedelta(seconds=1)
 _MOMENT = timedelta(milliseconds=15)
+_FORGET_EVERY = timedelta(hours=1)
+# Few enough that no statement holds locks, or a connection, for long.
+_FORGOTTEN_AT_ONCE = 1000
 _FAILURES: tuple[type[Exception], ...] = (*INFRASTRUCTURE_ERRORS, asyncpg.PostgresError)
 
 
@@ -128,3 +135,20 @@ class MessageWorker:
         self._running -= done
         for task in done:
             task.result()
+
+
+async def forget_messages(
+    pool: Pool, *, kept: timedelta, clock: Clock, stop: asyncio.Event
+) -> None:
+    """Delete messages a while after they ended, until asked to stop."""
+    while not stop.is_set():
+        deleted = 0
+        try:
+            deleted = await messages.forget_ended(
+                pool, before=clock() - kept, most=_FORGOTTEN_AT_ONCE
+            )
+        except _FAILURES as error:
+            _LOG.warning("messages cannot be forgotten", cause=type(error).__name__)
+        if deleted < _FORGOTTEN_AT_ONCE:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _FORGET_EVERY.total_seconds())

@@ -24,6 +24,7 @@ from services.policy.gateways import Keepers
 from services.policy.settings import Settings
 from services.policy.use_cases.applications import Applications
 from services.policy.use_cases.callers import Callers
+from services.policy.use_cases.contacts import Contacts
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.subjects import Subjects
@@ -91,6 +92,6 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
 
     routers = [
         health_routes(database_check(plumbing), readings),
-        internal_routes(subjects, callers=plumbing.callers),
+        internal_routes(subjects, Contacts(pool, subjects, clock), callers=plumbing.callers),
     ]
     return Listeners(public=public, internal=internal_app(SERVICE, routers=routers))

@@ -13,7 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from services.verification.domain.budget import Budget
 from services.verification.script_calls import CacheDown, ScriptCalls
@@ -78,7 +78,8 @@ class Cache:
         """Raise NotSafeToUse where Redis would evict keys when it is full."""
         try:
             answer = await self._redis.config_get("maxmemory-policy")
-        except NoPermissionError:
+        except ResponseError:
+            # Forbidden, renamed or unknown: it answers, but does not say.
             raise NotSafeToUse("Redis does not let us read maxmemory-policy (CONFIG)") from None
         except RedisError as error:
             raise CacheDown(type(error).__name__) from None

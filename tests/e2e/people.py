@@ -91,6 +91,17 @@ class Tenancy:
         content: dict[str, object] = answer.json()
         return content
 
+    async def effective(
+        self, path: str, body: Mapping[str, object], *, key: str | None = None, method: str = "POST"
+    ) -> dict[str, object]:
+        """Repeat a request while its answer is `pending`; return the body that is `effective`."""
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while (answer := await self.ask(path, body, key=key, method=method)).status_code == 202:
+                assert answer.json()["status"] == "pending"
+        content: dict[str, object] = answer.json()
+        assert (answer.status_code, content["status"]) == (200, "effective")
+        return content
+
     async def get(self, path: str) -> httpx2.Response:
         """Read something as the application."""
         return await self.http.get(path, headers={"Authorization": f"Bearer {self.key}"})

@@ -126,13 +126,21 @@ async def test_every_refusal_at_the_front_door_is_a_problem(tenancy: Tenancy) ->
 
 @pytest.mark.requirement("F5")
 async def test_the_api_documents_name_keys_and_problems(tenancy: Tenancy) -> None:
-    for service in ("enrollment", "verification", "recovery"):
+    for service in ("policy", "enrollment", "verification", "recovery"):
         document = (await tenancy.http.get(f"/openapi/{service}.json")).json()
         operations = [one for path in document["paths"].values() for one in path.values()]
 
         assert "ProblemBody" in document["components"]["schemas"]
-        assert all(one["security"] == [{"application key": []}] for one in operations)
         assert len({one["operationId"] for one in operations}) == len(operations)
+        for one in operations:
+            key = "operator key" if one["tags"] == ["tenants"] else "application key"
+            assert one["security"] == [{key: []}]
+            assert "authorization" not in {p["name"].lower() for p in one.get("parameters", ())}
+            assert one["summary"]
+            said = {"401", "503", *(("413", "415", "422") if "requestBody" in one else ())}
+            refusals = {status: it for status, it in one["responses"].items() if status >= "400"}
+            assert said <= refusals.keys()
+            assert all("application/problem+json" in it["content"] for it in refusals.values())
 
 
 @pytest.mark.requirement("A3")

@@ -15,6 +15,7 @@ _TABLES = """
 CREATE TABLE subject (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
+    deleted boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, id)
 );
 

@@ -29,14 +29,23 @@ class StoredEnrollment:
     confirmed_code: bytes | None = field(repr=False)
 
 
-async def lock_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> None:
-    """Make the subject's row where it is missing, and lock it: every change begins with this."""
+async def lock_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> bool:
+    """Make the subject's row where it is missing, and lock it: every change begins with this.
+
+    Returns False where policy has deleted the subject.
+    """
     await tx.execute(
         "INSERT INTO subject (tenant_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         tenant,
         subject_ref,
     )
-    await tx.execute("SELECT 1 FROM subject WHERE id = $1 FOR UPDATE", subject_ref)
+    deleted = await tx.fetchval("SELECT deleted FROM subject WHERE id = $1 FOR UPDATE", subject_ref)
+    return not deleted
+
+
+async def save_deleted(tx: Connection, subject_ref: UUID) -> None:
+    """Store that a locked subject is deleted: for good, since a subject_ref never comes again."""
+    await tx.execute("UPDATE subject SET deleted = true WHERE id = $1", subject_ref)
 
 
 async def add_enrollment(

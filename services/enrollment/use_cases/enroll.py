@@ -118,7 +118,8 @@ class Enroll:
         named = await self.sealing.seal_name(tenant, enrollment, name) if name else None
         now = self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_subject(tx, tenant, enrollment.subject_ref)
+            if not await lock_subject(tx, tenant, enrollment.subject_ref):
+                return Refusal.SUBJECT_UNKNOWN
             if await count_active(tx, enrollment.subject_ref) >= MOST_AUTHENTICATORS:
                 return Refusal.TOO_MANY_AUTHENTICATORS
             seals = Seals(sealed, named)

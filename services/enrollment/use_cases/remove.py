@@ -1,4 +1,4 @@
-"""Remove authenticators: one, or all of a subject for a reset; then see that it is effective."""
+"""Remove authenticators: one, or all of a subject; then see that it is effective."""
 
 import asyncio
 from collections import defaultdict
@@ -23,7 +23,7 @@ from services.enrollment.store.authenticators import (
     save_removal,
 )
 from services.enrollment.store.due import take_revocations
-from services.enrollment.store.enrollments import cancel_enrollments, lock_subject
+from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
 
 # Whoever removes tells verification at once; the worker comes only where that did not succeed.
 _RETRY_AFTER = timedelta(seconds=3)
@@ -78,6 +78,17 @@ class Remove:
         waits_for = sorted([*pending, *removed], key=lambda one: one.authenticator_id)
         event = reset_applied(tenant, subject_ref, reset_id=reset_id, removed=waits_for, now=now)
         await announce(tx, topic=EVENTS.name, event=event)
+
+    async def forget_person(self, tx: Connection, tenant: UUID, subject_ref: UUID) -> None:
+        """Remove all of a subject that policy has deleted, for good; again, there is nothing left.
+
+        The worker tells verification, which hears of the deletion by itself, too.
+        """
+        await lock_subject(tx, tenant, subject_ref)
+        await save_deleted(tx, subject_ref)
+        active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
+        await _remove(tx, tenant, active, reset_id=None, now=self.clock())
+        await cancel_enrollments(tx, subject_ref)
 
     async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:
         """Tell verification what it must not accept; return what it has not confirmed."""

@@ -33,6 +33,13 @@ CREATE TABLE message (
 ) WITH (fillfactor = 70);
 CREATE INDEX ON message (due) WHERE status = 'pending';
 CREATE INDEX ON message (due) WHERE status = 'sending';
+CREATE INDEX ON message (ended) WHERE ended IS NOT NULL;
+"""
+
+# Whatever the worker asks for, a message that has not ended stays.
+_FORGETS = """
+CREATE POLICY worker_forgets_what_ended ON message AS RESTRICTIVE FOR DELETE
+TO notification_worker USING (ended IS NOT NULL);
 """
 
 
@@ -43,4 +50,5 @@ def upgrade() -> None:
     op.execute("GRANT SELECT, INSERT, DELETE ON internal_call TO notification_worker")
     op.execute(_TABLES)
     op.execute(tenant_wall("message", service))
-    op.execute(worker_access("message", service, "SELECT, UPDATE (due, tries)"))
+    op.execute(worker_access("message", service, "SELECT, UPDATE (due, tries), DELETE"))
+    op.execute(_FORGETS)

@@ -23,6 +23,12 @@ UPDATE message m SET due = now() + $2, tries = tries + 1 FROM (
 ) d WHERE m.tenant_id = d.tenant_id AND m.id = d.id
 RETURNING m.*
 """
+_FORGET = """
+DELETE FROM message m USING (
+    SELECT tenant_id, id FROM message WHERE ended < $1
+    ORDER BY ended LIMIT $2 FOR UPDATE SKIP LOCKED
+) d WHERE m.tenant_id = d.tenant_id AND m.id = d.id
+"""
 
 
 async def want(tx: Connection, message: Message) -> bool:
@@ -108,6 +114,12 @@ async def count_open(pool: Pool) -> dict[Status, int]:
         " WHERE status IN ('pending', 'sending') GROUP BY status"
     )
     return {Status(row["status"]): row["count"] for row in rows}
+
+
+async def forget_ended(pool: Pool, *, before: datetime, most: int) -> int:
+    """Delete messages that ended before this time; returns their number (the worker's role)."""
+    status = await pool.execute(_FORGET, before, most)
+    return int(status.rpartition(" ")[2])
 
 
 def _message(row: asyncpg.Record) -> Message:

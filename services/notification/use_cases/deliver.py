@@ -67,8 +67,12 @@ class Deliver:
             _LOG.info("address not claimed", **_about(message), cause=type(error).__name__)
             await self._record(message, Status.PENDING, self._again(message))
             return
-        if contact is None or (address := usable_address(contact.email or "")) is None:
+        if contact is None:
             await self._record(message, Status.PENDING, _NO_ADDRESS)
+            return
+        if (address := usable_address(contact.email or "")) is None:
+            await self._record(message, Status.PENDING, _NO_ADDRESS)
+            await self.contacts.acknowledge(message)
             return
         await self._send(replace(message, language=contact.language), address, contact.language)
 
@@ -88,6 +92,9 @@ class Deliver:
             _LOG.info("message not taken", **_about(message), delivery=delivery.value)
         step = after(delivery, tries=message.tries, happened=message.happened, now=self.clock())
         await self._record_surely(message, Status.SENDING, step)
+        if isinstance(step, Ended):
+            # After the commit: what is tried again has to hear the address again.
+            await self.contacts.acknowledge(message)
 
     def _again(self, message: Message) -> NextStep:
         return try_again(tries=message.tries, happened=message.happened, now=self.clock())

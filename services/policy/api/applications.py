@@ -39,7 +39,7 @@ def application_routes(applications: Applications, find: FindCaller) -> APIRoute
         responses={**documented(401, 403, 404, 422)},
     )
 
-    @router.post("", status_code=201)
+    @router.post("", status_code=201, description="Its first key is shown this once.")
     async def create_application(caller: manager, body: ApplicationBody) -> ApplicationCreated:
         terms = Terms(body.policy.requirement, factors=body.policy.factors)
         made = await applications.create(
@@ -47,17 +47,22 @@ def application_routes(applications: Applications, find: FindCaller) -> APIRoute
         )
         return application_created(accepted(made))
 
-    @router.get("")
+    @router.get("", description="All of the tenant, with policies and keys, but no key's secret.")
     async def list_applications(caller: manager) -> ApplicationList:
         found = await applications.load_all(caller.tenant_id)
         return ApplicationList(applications=[application_shown(*one) for one in found])
 
-    @router.get("/{application_id}")
+    @router.get("/{application_id}", description="With its policy and keys, but no key's secret.")
     async def get_application(caller: manager, application_id: UUID) -> ApplicationShown:
         found = await applications.load(caller.tenant_id, application_id)
         return application_shown(*accepted(found))
 
-    @router.post("/{application_id}/keys", status_code=201, responses={**documented(409)})
+    @router.post(
+        "/{application_id}/keys",
+        status_code=201,
+        description="Shown this once. Two of a mode may be in force, for a change without a gap.",
+        responses={**documented(409)},
+    )
     async def issue_key(caller: manager, application_id: UUID, body: KeyBody) -> KeyIssued:
         issued = await applications.add_key(
             caller.tenant_id, application_id, mode=body.mode, scopes=body.scopes
@@ -66,6 +71,7 @@ def application_routes(applications: Applications, find: FindCaller) -> APIRoute
 
     @router.delete(
         "/{application_id}/keys/{key_id}",
+        description="`effective`: no service takes the key any more; `pending`: repeat until then.",
         responses={202: {"model": Revocation}, **documented(409)},
     )
     async def revoke_key(

@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from fastapi import APIRouter, Depends
 
 from contracts.internal import (
+    ACKNOWLEDGE_CONTACT,
     CLAIM_CONTACT,
     NAME_SUBJECTS,
     RESOLVE_SUBJECT,
+    AcknowledgeContact,
     ClaimContact,
     ClaimedContact,
+    Done,
     NamedSubjects,
     NameSubjects,
     ResolvedSubject,
@@ -19,14 +22,25 @@ from contracts.internal import (
 from libs.sealing.letter import write_letter
 from libs.web.identity import InternalCallers
 from services.policy.api.problems import accepted, not_a_public_key, too_many_subjects
+from services.policy.use_cases.contacts import Contacts
 from services.policy.use_cases.subjects import Subjects
 
 _MOST_SUBJECTS = 500
 
 
-def internal_routes(subjects: Subjects, *, callers: Callable[..., InternalCallers]) -> APIRouter:
+def internal_routes(
+    subjects: Subjects, contacts: Contacts, *, callers: Callable[..., InternalCallers]
+) -> APIRouter:
     """Make policy's internal routes, each for the callers that its contract lists."""
     router = APIRouter(tags=["internal"])
+    _questions(router, subjects, callers)
+    _claims(router, contacts, callers)
+    return router
+
+
+def _questions(
+    router: APIRouter, subjects: Subjects, callers: Callable[..., InternalCallers]
+) -> None:
 
     @router.post(RESOLVE_SUBJECT.path, dependencies=[Depends(callers(*RESOLVE_SUBJECT.callers))])
     async def resolve_subject(body: ResolveSubject) -> ResolvedSubject:
@@ -48,17 +62,31 @@ def internal_routes(subjects: Subjects, *, callers: Callable[..., InternalCaller
         place = letter_place(NAME_SUBJECTS, body.tenant)
         return NamedSubjects(letter=_letter(body.public_key, {"names": names}, place=place))
 
+
+def _claims(router: APIRouter, contacts: Contacts, callers: Callable[..., InternalCallers]) -> None:
+
     @router.post(CLAIM_CONTACT.path, dependencies=[Depends(callers(*CLAIM_CONTACT.callers))])
     async def claim_contact(body: ClaimContact) -> ClaimedContact:
-        subject = accepted(await subjects.load(body.tenant, body.subject_ref))
+        tenant, attempt = body.tenant, body.attempt_id
+        subject = accepted(
+            await contacts.claim(
+                tenant, body.subject_ref, caused_by=body.caused_by, attempt=attempt
+            )
+        )
         content: dict[str, object] = {
             "email": subject.personal.email,
             "language": subject.attributes.language.value,
         }
-        place = letter_place(CLAIM_CONTACT, body.tenant, body.subject_ref, body.attempt_id)
+        place = letter_place(CLAIM_CONTACT, tenant, body.subject_ref, attempt)
         return ClaimedContact(letter=_letter(body.public_key, content, place=place))
 
-    return router
+    @router.post(
+        ACKNOWLEDGE_CONTACT.path, dependencies=[Depends(callers(*ACKNOWLEDGE_CONTACT.callers))]
+    )
+    async def acknowledge_contact(body: AcknowledgeContact) -> Done:
+        tenant, attempt = body.tenant, body.attempt_id
+        accepted(await contacts.acknowledge(tenant, caused_by=body.caused_by, attempt=attempt))
+        return Done(effective=True)
 
 
 def _letter(public_key: str, content: dict[str, object], *, place: Sequence[str]) -> str:

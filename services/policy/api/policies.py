@@ -25,11 +25,11 @@ def policy_routes(policies: Policies, find: FindCaller) -> APIRouter:
         responses={**documented(401, 403, 404, 422)},
     )
 
-    @router.get("/{application_id}")
+    @router.get("/{application_id}", description="What is required, and with which factors.")
     async def get_policy(caller: manager, application_id: UUID) -> PolicyShown:
         return policy_shown(accepted(await policies.load(caller.tenant_id, application_id)))
 
-    @router.put("/{application_id}")
+    @router.put("/{application_id}", description="The same content again is the same version.")
     async def put_policy(caller: manager, application_id: UUID, body: TermsBody) -> PolicyShown:
         terms = Terms(body.requirement, factors=body.factors)
         return policy_shown(accepted(await policies.put(caller, application_id, terms)))

@@ -33,6 +33,10 @@ def problem_of(refusal: Refusal | SubjectExists) -> Problem:
             answer = Problem(422, "factor_not_available", "Factors that can be enrolled: totp")
         case Refusal.LABEL_TAKEN:
             answer = Problem(409, "label_taken", "Another subject of this tenant has this label")
+        case Refusal.CLAIMED_BY_ANOTHER:
+            answer = Problem(409, "claimed_by_another", "Another attempt has this claim")
+        case Refusal.GONE:
+            answer = Problem(410, "gone", "This is no longer available")
         case _:
             assert_never(refusal)
     return answer

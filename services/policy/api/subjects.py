@@ -34,16 +34,23 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
         responses={**documented(401, 403, 404, 422)},
     )
 
-    @router.post("", status_code=201, responses={**documented(409)})
+    @router.post(
+        "",
+        status_code=201,
+        description="Of `subject_exists`, the `detail` is the subject_ref of the one there is.",
+        responses={**documented(409)},
+    )
     async def create_subject(caller: manager, body: SubjectBody) -> SubjectShown:
         made = await subjects.create(caller.tenant_id, _personal(body), _attributes(body))
         return subject_shown(accepted(made))
 
-    @router.post("/search")
+    @router.post("/search", description="By the application's own id, which no address may hold.")
     async def search_subject(caller: manager, body: SubjectSearch) -> SubjectShown:
         return subject_shown(accepted(await subjects.find(caller.tenant_id, body.subject)))
 
-    @router.get("")
+    @router.get(
+        "", description="A page; `next_cursor` is the next one's `cursor`, null at the end."
+    )
     async def list_subjects(
         caller: manager,
         cursor: UUID = _BEFORE_ALL,
@@ -55,18 +62,26 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
         more = len(found) > limit
         return SubjectPage(subjects=page, next_cursor=page[-1].subject_ref if more else None)
 
-    @router.get("/{subject_ref}")
+    @router.get("/{subject_ref}", description="By the id that events name.")
     async def get_subject(caller: manager, subject_ref: UUID) -> SubjectShown:
         return subject_shown(accepted(await subjects.load(caller.tenant_id, subject_ref)))
 
-    @router.patch("/{subject_ref}", responses={**documented(409)})
+    @router.patch(
+        "/{subject_ref}",
+        description="What is left out stays as it is.",
+        responses={**documented(409)},
+    )
     async def change_subject(
         caller: manager, subject_ref: UUID, body: SubjectPatch
     ) -> SubjectShown:
         changed = await subjects.change(caller.tenant_id, subject_ref, _change(body))
         return subject_shown(accepted(changed))
 
-    @router.delete("/{subject_ref}", status_code=204)
+    @router.delete(
+        "/{subject_ref}",
+        status_code=204,
+        description="What names the person is erased here, and by event everywhere else.",
+    )
     async def delete_subject(caller: manager, subject_ref: UUID) -> None:
         refusal = await subjects.delete(caller.tenant_id, subject_ref)
         if refusal is not None:

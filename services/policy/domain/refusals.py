@@ -14,6 +14,8 @@ class Refusal(Enum):
     NO_FACTOR = "no factor"
     FACTOR_NOT_AVAILABLE = "factor not available"
     LABEL_TAKEN = "label taken"
+    CLAIMED_BY_ANOTHER = "claimed by another"
+    GONE = "gone"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The plumbing, and what policy owns: tenants, applications and keys, policies, subjects."""
+"""The plumbing, and what policy owns: tenants, applications, keys, policies, subjects, claims."""
 
 from alembic import op
 
@@ -71,6 +71,18 @@ CREATE TABLE subject (
     CHECK (deleted = (subject_digest IS NULL)),
     CHECK (deleted = (label_digest IS NULL))
 );
+
+CREATE TABLE contact_claim (
+    tenant_id uuid NOT NULL,
+    caused_by uuid NOT NULL,
+    subject_ref uuid NOT NULL,
+    claimed_by uuid NOT NULL,
+    expires timestamptz NOT NULL,
+    acknowledged boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (tenant_id, caused_by),
+    FOREIGN KEY (tenant_id, subject_ref) REFERENCES subject
+);
+CREATE INDEX contact_claim_expires ON contact_claim (tenant_id, expires);
 """
 
 # A key names its application, and only the application tells the tenant: one id in, one id out.
@@ -82,7 +94,15 @@ REVOKE ALL ON FUNCTION tenant_of_application(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenant_of_application(uuid) TO policy_app;
 """
 
-_WALLED = ("data_key", "tenant", "application", "application_key", "policy_version", "subject")
+_WALLED = (
+    "data_key",
+    "tenant",
+    "application",
+    "application_key",
+    "policy_version",
+    "subject",
+    "contact_claim",
+)
 
 
 def upgrade() -> None:

@@ -35,7 +35,13 @@ def key_routes(
     router = APIRouter(prefix="/v1/recovery-keys", tags=["recovery keys"])
     may_enroll = Depends(caller_with(Scope.ENROLL, find))
 
-    @router.post("", status_code=201, responses=documented(401, 403, 409, 422))
+    @router.post(
+        "",
+        status_code=201,
+        summary="Issue a recovery key",
+        description="Shown this once, for the ticket of a confirmed enrollment.",
+        responses=documented(401, 403, 409, 422),
+    )
     async def issue(
         body: IssueRequest, response: Response, caller: Annotated[Caller, may_enroll]
     ) -> IssuedAnswer:
@@ -52,7 +58,12 @@ def key_routes(
             recovery_key=issued.text,
         )
 
-    @router.post("/{key_id}/acknowledgement", responses=documented(401, 403, 404, 409, 422))
+    @router.post(
+        "/{key_id}/acknowledgement",
+        summary="Acknowledge a recovery key",
+        description="The person has written it down: the ticket makes no other one.",
+        responses=documented(401, 403, 404, 409, 422),
+    )
     async def acknowledge(
         key_id: UUID, body: AcknowledgeRequest, caller: Annotated[Caller, may_enroll]
     ) -> AcknowledgedAnswer:
@@ -72,7 +83,10 @@ def recovery_routes(recover: Recover, *, pool: Pool, find: FindCaller) -> APIRou
 
     @router.post(
         "/recoveries",
-        responses={202: {"model": RecoverAnswer}, **documented(401, 403, 422, 503)},
+        summary="Use a recovery key",
+        description="All authenticators are removed. `effective`: none is accepted any more;"
+        " `pending`: the same key, for 15 minutes, tells of the same reset.",
+        responses={202: {"model": RecoverAnswer}, **documented(401, 403, 422)},
     )
     async def use_key(
         body: RecoverRequest, response: Response, caller: Annotated[Caller, may_enroll]
@@ -93,7 +107,12 @@ def recovery_routes(recover: Recover, *, pool: Pool, find: FindCaller) -> APIRou
             reset_id=outcome.reset_id, status="effective" if effective else "pending"
         )
 
-    @router.get("/resets/{reset_id}", responses=documented(401, 403, 404, 422))
+    @router.get(
+        "/resets/{reset_id}",
+        summary="Show a reset",
+        description="How far the removal of all authenticators has come.",
+        responses=documented(401, 403, 404, 422),
+    )
     async def reset(reset_id: UUID, caller: Annotated[Caller, may_enroll]) -> ResetAnswer:
         async with tenant_transaction(pool, caller.tenant_id) as tx:
             found = await resets.find(tx, reset_id)

@@ -33,7 +33,12 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["verification"])
     may_verify = Depends(caller_with(Scope.VERIFY, find))
 
-    @router.post("/decisions", responses=documented(401, 403, 422, 503))
+    @router.post(
+        "/decisions",
+        summary="Decide what to ask",
+        description="`allow`, `challenge` (ask for a code) or `enroll` (there is no factor yet).",
+        responses=documented(401, 403, 422),
+    )
     async def decisions(
         body: DecisionRequest, response: Response, caller: Annotated[Caller, may_verify]
     ) -> DecisionAnswer:
@@ -55,9 +60,12 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
 
     @router.post(
         "/verify",
+        summary="Judge a code",
+        description="200 is an accepted code, which is now spent, and nothing else is. Every"
+        " refusal is the same 403; keys with the scope `verify:reasons` hear why.",
         response_model=VerifyAnswer,
         dependencies=[may_verify],
-        responses=documented(401, 403, 422, 503),
+        responses=documented(401, 403, 422),
     )
     async def verify_code(
         body: VerifyRequest, request: Request, idempotency_key: IdempotencyKey = None

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -7,6 +8,7 @@ import pytest
 from contracts.envelope import about_person
 from contracts.verification import CREDENTIAL_FORGOTTEN, CredentialForgotten
 from libs.postgres.pool import tenant_transaction
+from libs.web.internal_client import ANSWERED_WITHIN
 from services.enrollment.store.due import take_revocations
 from tests.fixtures.services import ServiceDatabase
 from tests.integration.enrollment.things import Application, Enrolled, until
@@ -99,6 +101,22 @@ async def test_removal_is_pending_while_verification_is_down(world: World) -> No
         assert (answer.status_code, answer.json()) == (200, {"status": "effective"})
     assert world.neighbours.revoked_ids() == [about.authenticator_id]
     assert (await world.event_types(about.person)).count("authenticator_removed") == 1
+
+
+@pytest.mark.fault("R10")
+async def test_removal_is_pending_while_verification_does_not_answer(world: World) -> None:
+    application, about = await _enrolled(world)
+    world.neighbours.held = asyncio.Event()
+
+    begun = time.monotonic()
+    silent = await world.ask(application, "DELETE", _path(about))
+    took = time.monotonic() - begun
+    world.neighbours.held.set()
+    again = await world.ask(application, "DELETE", _path(about))
+
+    assert (silent.status_code, silent.json()) == (202, {"status": "pending"})
+    assert took < ANSWERED_WITHIN.total_seconds() + 1
+    assert (again.status_code, again.json()) == (200, {"status": "effective"})
 
 
 async def test_parallel_removals_are_one(world: World) -> None:

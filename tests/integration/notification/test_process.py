@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -126,6 +127,29 @@ async def test_a_span_continues_the_events_trace_and_names_no_address(
     assert "started" in said
     assert person.email is not None
     assert person.email not in said
+
+
+async def test_a_process_forgets_what_it_need_not_know_any_more(
+    world: World, tmp_path: Path
+) -> None:
+    await world.rows(
+        "INSERT INTO message (tenant_id, id, caused_by, subject_ref, template, status, happened,"
+        " ended) SELECT $1, $1, $1, $1, 'authenticator_added', 'sent', at, at"
+        " FROM (SELECT now() - interval '31 days' AS at)",
+        uuid4(),
+    )
+    await world.rows(
+        "INSERT INTO inbox (consumer, message, handled_at)"
+        " SELECT 'notification', days, now() - days * interval '1 day'"
+        " FROM unnest(ARRAY[445, 461]) AS days"
+    )
+
+    async def has_forgotten() -> bool:
+        inbox = await world.rows("SELECT message FROM inbox")
+        return await world.rows("SELECT 1 FROM message") == [] and inbox == [{"message": "445"}]
+
+    async with _process(world, tmp_path / "process.log"):
+        await until(has_forgotten)
 
 
 async def test_refuses_to_start_with_a_setting_it_does_not_know(

@@ -14,7 +14,15 @@ from pydantic import SecretStr
 
 from contracts.enrollment import ENROLLED, Enrolled
 from contracts.envelope import about_person
-from contracts.internal import CLAIM_CONTACT, ClaimContact, ClaimedContact, letter_place
+from contracts.internal import (
+    ACKNOWLEDGE_CONTACT,
+    CLAIM_CONTACT,
+    AcknowledgeContact,
+    ClaimContact,
+    ClaimedContact,
+    Done,
+    letter_place,
+)
 from contracts.recovery import RESET_COMPLETED, ResetCompleted
 from contracts.vocabulary import Factor, Language
 from libs.messaging.cloud_event import CloudEvent
@@ -37,8 +45,10 @@ class PolicySimulator:
     """What policy would answer."""
 
     contacts: dict[UUID, Mapping[str, object]] = field(default_factory=dict)
-    attempts: list[UUID] = field(default_factory=list)
+    claims: list[ClaimContact] = field(default_factory=list)
+    acknowledged: list[AcknowledgeContact] = field(default_factory=list)
     status: int = 200
+    acknowledges: bool = True
 
     def app(self) -> FastAPI:
         """Return policy as an app."""
@@ -47,7 +57,7 @@ class PolicySimulator:
 
         @app.post(CLAIM_CONTACT.path)
         async def claim(body: ClaimContact) -> ClaimedContact:
-            self.attempts.append(body.attempt_id)
+            self.claims.append(body)
             if self.status != 200:
                 raise Problem(self.status, "unavailable", "Down")
             if body.subject_ref not in self.contacts:
@@ -55,6 +65,13 @@ class PolicySimulator:
             place = letter_place(CLAIM_CONTACT, body.tenant, body.subject_ref, body.attempt_id)
             content = dict(self.contacts[body.subject_ref])
             return ClaimedContact(letter=write_letter(body.public_key, content, place=place))
+
+        @app.post(ACKNOWLEDGE_CONTACT.path)
+        async def acknowledge(body: AcknowledgeContact) -> Done:
+            if not self.acknowledges:
+                raise Problem(503, "unavailable", "Down")
+            self.acknowledged.append(body)
+            return Done(effective=True)
 
         return app
 
@@ -180,9 +197,12 @@ async def running_world(
     policy: PolicySimulator,
     clock: TestClock,
     settings: Settings,
+    *,
+    inside: Mapping[str, FastAPI] | None = None,
 ) -> AsyncIterator[World]:
     """Run notification on a database; a second one on the same database is a second process."""
-    async with plumbing_for(stored, clock=clock, inside={"policy": policy.app()}) as plumbing:
+    inside = inside or {"policy": policy.app()}
+    async with plumbing_for(stored, clock=clock, inside=inside) as plumbing:
         parts = assemble(plumbing, settings, health=MessagingHealth())
         yield World(stored, plumbing, parts, policy, smtp, clock, settings)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,10 +13,10 @@ import httpx2
 from fastapi import Depends, FastAPI, Request
 from pydantic import SecretStr
 
-from contracts.internal import PUSH_APPLICATION, Done, PushApplication
+from contracts.internal import PUSH_APPLICATION, Done, InternalRoute, PushApplication
 from contracts.vocabulary import Service
 from deploy.roles import roles_of
-from libs.clock import system_clock
+from libs.clock import Clock, system_clock
 from libs.messaging.cloud_event import CloudEvent, parse
 from libs.postgres.migrate import migrate
 from libs.postgres.pool import Pool, open_pool
@@ -105,6 +106,27 @@ class Bench:
         plumbing = replace(self.plumbing, http=httpx2.AsyncClient(transport=transport))
         listeners = assemble(plumbing, self.settings, health=MessagingHealth())
         return Api(_client(listeners.public), OPERATOR_KEY)
+
+    def at(self, clock: Clock) -> "Bench":
+        """Return the same policy in a process that has another time."""
+        plumbing = replace(self.plumbing, clock=clock)
+        listeners = assemble(plumbing, self.settings, health=MessagingHealth())
+        return replace(self, plumbing=plumbing, listeners=listeners)
+
+    async def call(self, route: InternalRoute, body: Mapping[str, object]) -> httpx2.Response:
+        """Call an internal route as the first service that may."""
+        content = json.dumps(body).encode()
+        token = self.identities[route.callers[0]].sign(
+            audience=Service.POLICY,
+            method="POST",
+            path=route.path,
+            body=content,
+            now=self.plumbing.clock(),
+        )
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        transport = httpx2.ASGITransport(self.listeners.internal)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://internal") as http:
+            return await http.post(route.path, content=content, headers=headers)
 
     async def new_tenant(self, operator: Api | None = None) -> Tenant:
         """Make a tenant."""

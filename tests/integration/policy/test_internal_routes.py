@@ -1,21 +1,10 @@
-import json
-from collections.abc import Mapping
 from uuid import uuid4
 
 import httpx2
 import pytest
 
-from contracts.internal import (
-    CLAIM_CONTACT,
-    NAME_SUBJECTS,
-    RESOLVE_SUBJECT,
-    InternalRoute,
-    letter_place,
-)
-from contracts.vocabulary import Service
-from libs.clock import system_clock
+from contracts.internal import NAME_SUBJECTS, RESOLVE_SUBJECT, InternalRoute, letter_place
 from libs.sealing.letter import LetterBox
-from libs.sealing.seal import SealBroken
 from tests.integration.policy.bench import Bench, Tenant
 
 _ANNA = {"subject": "anna", "email": "anna@example.org", "label": "Anna", "language": "nl"}
@@ -47,7 +36,7 @@ async def test_makes_no_keys_for_a_tenant_that_there_is_not(bench: Bench) -> Non
     tenant = uuid4()
     body = {"tenant": str(tenant), "subject": "anna", "public_key": LetterBox().public_key}
 
-    response = await _post(bench, RESOLVE_SUBJECT, body)
+    response = await bench.call(RESOLVE_SUBJECT, body)
 
     assert response.status_code == 404
     count = "SELECT count(*) FROM data_key WHERE tenant_id = $1"
@@ -80,45 +69,6 @@ async def test_names_at_most_500_at_once(
     assert response.status_code == status
 
 
-async def test_a_claim_of_an_address_can_be_repeated(bench: Bench, tenant: Tenant) -> None:
-    ref = (await tenant.api("POST", "/v1/subjects", _ANNA)).json()["subject_ref"]
-    attempt = str(uuid4())
-
-    for _ in range(2):
-        box = LetterBox()
-        response = await _ask(
-            bench, CLAIM_CONTACT, tenant, box=box, subject_ref=ref, attempt_id=attempt
-        )
-        place = letter_place(CLAIM_CONTACT, tenant.tenant_id, ref, attempt)
-        content = box.open(response.json()["letter"], place=place)
-        assert content == {"email": "anna@example.org", "language": "nl"}
-        elsewhere = letter_place(CLAIM_CONTACT, tenant.tenant_id, ref, uuid4())
-        with pytest.raises(SealBroken):
-            box.open(response.json()["letter"], place=elsewhere)
-
-
-async def test_an_address_that_is_not_known_or_was_erased(bench: Bench, tenant: Tenant) -> None:
-    ref = (await tenant.api("POST", "/v1/subjects", {"subject": "a"})).json()["subject_ref"]
-    attempt, box = str(uuid4()), LetterBox()
-
-    none = await _ask(bench, CLAIM_CONTACT, tenant, box=box, subject_ref=ref, attempt_id=attempt)
-    await tenant.api("DELETE", f"/v1/subjects/{ref}")
-    erased = await _ask(bench, CLAIM_CONTACT, tenant, subject_ref=ref, attempt_id=attempt)
-
-    place = letter_place(CLAIM_CONTACT, tenant.tenant_id, ref, attempt)
-    assert box.open(none.json()["letter"], place=place) == {"email": None, "language": "en"}
-    assert erased.status_code == 404
-
-
-async def test_a_claim_stays_within_the_tenant(bench: Bench, tenant: Tenant) -> None:
-    other = await bench.new_tenant()
-    ref = (await other.api("POST", "/v1/subjects", _ANNA)).json()["subject_ref"]
-
-    response = await _ask(bench, CLAIM_CONTACT, tenant, subject_ref=ref, attempt_id=str(uuid4()))
-
-    assert response.status_code == 404
-
-
 @pytest.mark.parametrize("public_key", ["", "noise", "AAAA", "A" * 43 + "="])
 async def test_refuses_to_write_to_what_is_no_key(
     bench: Bench, tenant: Tenant, public_key: str
@@ -126,7 +76,7 @@ async def test_refuses_to_write_to_what_is_no_key(
     await tenant.api("POST", "/v1/subjects", _ANNA)
     body = {"tenant": str(tenant.tenant_id), "subject": "anna", "public_key": public_key}
 
-    response = await _post(bench, RESOLVE_SUBJECT, body)
+    response = await bench.call(RESOLVE_SUBJECT, body)
 
     assert response.status_code == 422
 
@@ -151,15 +101,4 @@ async def _ask(
 ) -> httpx2.Response:
     public_key = (box or LetterBox()).public_key
     body = {"tenant": str(tenant.tenant_id), "public_key": public_key, **asked}
-    return await _post(bench, route, body)
-
-
-async def _post(bench: Bench, route: InternalRoute, body: Mapping[str, object]) -> httpx2.Response:
-    content = json.dumps(body).encode()
-    token = bench.identities[route.callers[0]].sign(
-        audience=Service.POLICY, method="POST", path=route.path, body=content, now=system_clock()
-    )
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    transport = httpx2.ASGITransport(bench.listeners.internal)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://internal") as http:
-        return await http.post(route.path, content=content, headers=headers)
+    return await bench.call(route, body)

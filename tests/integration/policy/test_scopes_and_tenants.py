@@ -3,8 +3,10 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.internal import CLAIM_CONTACT
 from contracts.vocabulary import Scope
 from libs.postgres.pool import tenant_transaction
+from libs.sealing.letter import LetterBox
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
 
@@ -22,6 +24,14 @@ _BODIES: dict[str, object] = {
 # Routes for which another scope than manage is enough.
 _OTHER_SCOPES: dict[str, Scope] = {}
 _OPERATOR = "POST /v1/tenants"
+_OWNED = (
+    "tenant",
+    "application",
+    "application_key",
+    "policy_version",
+    "subject",
+    "contact_claim",
+)
 
 
 def _routes(bench: Bench) -> Iterator[tuple[str, str]]:
@@ -99,14 +109,15 @@ async def test_lists_and_searches_show_the_own_tenant_only(bench: Bench, tenant:
 
 
 async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: Tenant) -> None:
-    await tenant.api("POST", "/v1/subjects", {"subject": "anna"})
+    made = await tenant.api("POST", "/v1/subjects", {"subject": "anna"})
+    await _claim_contact(bench, tenant, made.json()["subject_ref"])
     tables = await bench.owner.fetch(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'policy'::regnamespace AND c.relkind = 'r'"
         " AND a.attname = 'tenant_id'"
     )
     names = {row["name"] for row in tables}
-    assert names >= {"tenant", "application", "application_key", "policy_version", "subject"}
+    assert names >= set(_OWNED)
 
     for name in sorted(names - {"parked", "inbox"}):
         count = f"SELECT count(*) FROM {name}"
@@ -117,7 +128,7 @@ async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: 
 
 
 async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> None:
-    for table in ("tenant", "application", "application_key", "policy_version", "subject"):
+    for table in _OWNED:
         allowed = await bench.owner.fetchval(
             "SELECT has_table_privilege('policy_worker', $1, 'SELECT')", f"policy.{table}"
         )
@@ -137,6 +148,17 @@ async def _key_with_only(tenant: Tenant, scope: Scope) -> Api:
     body = {"name": "Mail", "scopes": [scope]}
     made = (await tenant.api("POST", "/v1/applications", body)).json()
     return Api(tenant.api.http, made["key"])
+
+
+async def _claim_contact(bench: Bench, tenant: Tenant, subject_ref: str) -> None:
+    body = {
+        "tenant": str(tenant.tenant_id),
+        "subject_ref": subject_ref,
+        "caused_by": str(uuid4()),
+        "attempt_id": str(uuid4()),
+        "public_key": LetterBox().public_key,
+    }
+    assert (await bench.call(CLAIM_CONTACT, body)).status_code == 200
 
 
 async def _state_of(tenant: Tenant) -> tuple[object, object]:
