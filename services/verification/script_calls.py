@@ -1,6 +1,8 @@
 """Script calls of concurrent requests: one command a script, whatever the number of requests."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 from redis.asyncio import Redis
@@ -10,6 +12,7 @@ from libs.batching import Batches
 from services.verification.scripts import ALL, Script
 
 _LARGEST = 512
+_LEFT_ALONE = timedelta(milliseconds=500)
 Argument = str | bytes | int | float
 
 
@@ -32,10 +35,13 @@ class ScriptCalls:
     def __init__(self, redis: Redis, *, first: dict[Script, Sequence[Argument]]) -> None:
         self._redis = redis
         self._first = first
+        self._left_alone_until = 0.0
         self._batches: Batches[_Call, object] = Batches(self._send, largest=_LARGEST)
 
     async def call(self, script: Script, key: str, arguments: Sequence[Argument]) -> object:
         """Return what the script answered for this key; raises CacheDown."""
+        if asyncio.get_running_loop().time() < self._left_alone_until:
+            raise CacheDown("left alone after a failure")
         try:
             return await self._batches.do(_Call(script, key, arguments))
         except RedisError as error:
@@ -57,7 +63,13 @@ class ScriptCalls:
             self._command(script, [calls[n] for n in group])
             for script, group in zip(scripts, numbers, strict=True)
         ]
-        replies = await self._run(commands)
+        try:
+            replies = await self._run(commands)
+        except RedisError:
+            # Whoever asks next need not wait until this is noticed again.
+            now = asyncio.get_running_loop().time()
+            self._left_alone_until = now + _LEFT_ALONE.total_seconds()
+            raise
         answers: list[object] = [None] * len(calls)
         for group, reply in zip(numbers, replies, strict=True):
             for place, n in enumerate(group):

@@ -31,7 +31,8 @@ from services.verification.api.problems import (
 from services.verification.directory import Directory, Known
 from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused
 from services.verification.settle import AuthorityDown, KnownCaller
-from services.verification.use_cases.verify import Attempt, Verify
+from services.verification.use_cases.question import Attempt
+from services.verification.use_cases.verify import Verify
 
 PATH = "/v1/verify"
 # Refusals leave on this grid, so that the time tells strangers nothing (promise 6).

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -24,22 +24,19 @@ from services.verification.domain.outcome import (
     Refused,
     Why,
 )
-from services.verification.domain.places import LOOKUP
-from services.verification.domain.subjects import lookup_digest, request_digest
-from services.verification.lookups import Asked, Lookups, Name
+from services.verification.lookups import Asked, Lookups
 from services.verification.reserve import CachedAuthenticator
 from services.verification.settle import (
     Acceptance,
     AuthorityDown,
     Entry,
-    Idempotency,
-    KnownCaller,
     Settled,
     Settler,
 )
 from services.verification.store import subjects as store
 from services.verification.use_cases.compute import Compute, Match
 from services.verification.use_cases.guesses import Charged, Guesses
+from services.verification.use_cases.question import Attempt, Question, question_of
 from services.verification.use_cases.refusals import Refusals
 
 ANSWERS_KEPT = timedelta(minutes=15)
@@ -47,36 +44,10 @@ ANSWERS_KEPT = timedelta(minutes=15)
 _LONGEST = timedelta(seconds=5)
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """One request to judge a code; `factors` are those that the application's policy allows."""
-
-    caller: KnownCaller
-    subject: str
-    code: str
-    authenticator_id: UUID | None
-    idempotency_key: str | None
-    factors: Sequence[str]
-    traceparent: str | None = None
-
-    def __repr__(self) -> str:
-        """Never show the code."""
-        return f"Attempt({self.caller.application_id})"
-
-
-class _Question(msgspec.Struct, frozen=True):
-    """An attempt, with the digests under which the tenant's key hides names and codes."""
-
-    attempt: Attempt
-    tenant: UUID
-    name: Name
-    idempotency: Idempotency | None
-    now: datetime
-
-
 class _Paid(msgspec.Struct, frozen=True):
     """A question about a known subject, whose guess is charged."""
 
-    question: _Question
+    question: Question
     subject_ref: UUID
     charged: Charged
 
@@ -98,22 +69,13 @@ class Verify:
         """Return how the code was judged, once that is durable; raises AuthorityDown."""
         try:
             async with asyncio.timeout(_LONGEST.total_seconds()):
-                return await self._judge(await self._question(attempt))
+                return await self._judge(
+                    await question_of(attempt, data_keys=self.data_keys, clock=self.clock)
+                )
         except INFRASTRUCTURE_ERRORS as error:
             raise AuthorityDown(type(error).__name__) from None
 
-    async def _question(self, attempt: Attempt) -> _Question:
-        tenant = attempt.caller.tenant
-        key = (await self.data_keys.newest(tenant=tenant, purpose=LOOKUP)).key
-        return _Question(
-            attempt=attempt,
-            tenant=tenant,
-            name=Name(tenant, lookup_digest(key, attempt.subject)),
-            idempotency=_idempotency(key, attempt),
-            now=self.clock(),
-        )
-
-    async def _judge(self, question: _Question) -> Outcome:
+    async def _judge(self, question: Question) -> Outcome:
         subject = await self.lookups.subject_ref(question.name)
         if subject is None:
             return await self._first_answer(question) or Refused(Why.NOTHING_ENROLLED)
@@ -138,7 +100,7 @@ class Verify:
             return await self._wrong(paid, usable)
         return await self._accept(paid, match)
 
-    async def _refuse(self, question: _Question, subject: UUID, refused: Refused) -> Outcome:
+    async def _refuse(self, question: Question, subject: UUID, refused: Refused) -> Outcome:
         first = await self._first_answer(question)
         if first is not None:
             return first
@@ -245,7 +207,7 @@ class Verify:
             )
         )
 
-    async def _first_answer(self, question: _Question) -> Accepted | KeyReused | None:
+    async def _first_answer(self, question: Question) -> Accepted | KeyReused | None:
         """Return what the same Idempotency-Key was answered with before."""
         asked = question.idempotency
         if asked is None:
@@ -263,17 +225,6 @@ class Verify:
         if first.request != asked.request:
             return KeyReused()
         return Accepted(first.event_id, first.authenticator_id, first.factor, first.at)
-
-
-def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:
-    if attempt.idempotency_key is None:
-        return None
-    # Under the tenant's key: a code has so few bits that its plain digest would be the code.
-    named = str(attempt.authenticator_id or "")
-    return Idempotency(
-        key=request_digest(key, attempt.idempotency_key),
-        request=request_digest(key, attempt.subject, attempt.code, named),
-    )
 
 
 def _lock_event(paid: _Paid) -> CloudEvent:

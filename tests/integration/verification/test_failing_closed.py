@@ -12,7 +12,7 @@ from libs.batching import Batches
 from services.verification.domain.outcome import Accepted, Outcome
 from services.verification.script_calls import CacheDown
 from services.verification.settle import AuthorityDown, KnownCaller
-from services.verification.use_cases.verify import Attempt
+from services.verification.use_cases.question import Attempt
 from tests.integration.verification.conftest import Application, Person, World
 
 pytestmark = [
