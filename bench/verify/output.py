@@ -1,0 +1,71 @@
+"""Where the figures go: a file, a picture, and a table on the screen."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.verify.plot import svg
+from bench.verify.report import PARTS, Figure, Figures, Table
+
+RESULTS = Path(__file__).parents[1] / "results"
+_RATIOS = ["service / noop", "system / noop"]
+
+
+def write(medians: Figures, spread: Figures, conditions: Mapping[str, object]) -> None:
+    """Store the medians, under `spread` the ends, and the picture."""
+    RESULTS.mkdir(exist_ok=True)
+    content = {**medians.as_json(), "spread": spread.as_json(), "conditions": conditions}
+    (RESULTS / "verify.json").write_text(json.dumps(content, indent=2) + "\n")
+    layers = {name: _numbers(table) for name, table in medians.layers_us.items()}
+    title = "Processor time of one POST /v1/verify in µs, beside a FastAPI no-op"
+    (RESULTS / "verify.svg").write_text(svg(layers, title=title))
+
+
+def table(medians: Figures, spread: Figures) -> str:
+    """Return the figures in lines for people."""
+    lines = [_aligned("µs, medians", ["noop", *PARTS], _RATIOS, ["req/s", "p50 ms", "p99 ms"])]
+    lines += [_line(name, medians, spread) for name in medians.layers_us]
+    busy, rates = _numbers(medians.latency_ms["busy"]), _numbers(medians.rps)
+    least = ", ".join(f"{name} {value:.0f}" for name, value in _numbers(medians.least_us).items())
+    lines += [
+        f"with {rates['busy']:.0f} a second, 60 % of the highest load: p50 {busy['p50']:.1f} ms,"
+        f" p99 {busy['p99']:.1f} ms",
+        f"the least possible, in µs: {least}; one connection commits {rates['raw_commit']:.0f}"
+        " rows a second",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, medians: Figures, spread: Figures) -> str:
+    layers = _numbers(medians.layers_us[name])
+    latency, rates = _numbers(medians.latency_ms[name]), _numbers(medians.rps)
+    kind, _, at_once = name.rpartition("_")
+    service = f"{kind}_vs_noop" if kind else "service_vs_noop"
+    system = f"{kind}_system_vs_noop" if kind else "system_vs_noop"
+    return _aligned(
+        name,
+        [f"{layers[part]:.0f}" for part in ("noop", *PARTS)],
+        [
+            _with_ends(medians.ratios[ratio][at_once], spread.ratios[ratio][at_once])
+            for ratio in (service, system)
+        ],
+        [f"{rates[name]:.0f}", f"{latency['p50']:.1f}", f"{latency['p99']:.1f}"],
+    )
+
+
+def _aligned(name: str, costs: list[str], ratios: list[str], rest: list[str]) -> str:
+    return (
+        f"{name:<12}"
+        + "".join(f"{cell:>9}" for cell in costs)
+        + "".join(f"{cell:>20}" for cell in ratios)
+        + "".join(f"{cell:>9}" for cell in rest)
+    )
+
+
+def _with_ends(middle: Figure, both: Figure) -> str:
+    low, high = (both["min"], both["max"]) if isinstance(both, Mapping) else (both, both)
+    return f"{middle:.2f} ({low:.2f}-{high:.2f})"
+
+
+def _numbers(table: Table) -> dict[str, float]:
+    return {name: value for name, value in table.items() if isinstance(value, int | float)}
