@@ -10,7 +10,7 @@ from libs.web.problems import Problem, problem_response
 _LONGEST = 64 * 1024
 
 
-class _Ambiguous(ValueError):
+class _Ambiguous(ValueError):  # noqa: N818 - says what the body is
     """A name stands twice in one object."""
 
 
