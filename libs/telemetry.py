@@ -1,6 +1,7 @@
 """OpenTelemetry traces: where they go, and how they cross HTTP and Kafka."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind
 
 _SAMPLED = {"root": 0.0}
 _TRACER = trace.get_tracer("watchword")
+_TRACEPARENT = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # A path that matches no route, or a query that nobody asked for, may hold an address or a code.
 _CALLERS_WORDS = ("url.path", "url.query", "url.full", "http.target", "http.url")
 
@@ -78,6 +80,11 @@ def is_sampled(traceparent: str | None) -> bool:
     if traceparent is not None:
         return traceparent[-2:] == "01"
     return _SAMPLED["root"] > 0
+
+
+def read_traceparent(text: str | None) -> str | None:
+    """Return a caller's W3C trace context, or None where it is none: it goes into events."""
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
 def current_traceparent() -> str | None:

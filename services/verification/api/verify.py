@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import vocabulary
 from contracts.subjects import LONGEST, one_form
-from libs.telemetry import current_traceparent, is_sampled, span
+from libs.telemetry import current_traceparent, is_sampled, read_traceparent, span
 from libs.web.problems import Problem, problem_of, problem_response
 from services.verification.api.problems import (
     authority_down,
@@ -199,7 +199,7 @@ def _read(raw: list[tuple[bytes, bytes]], message: Message) -> tuple[Question, E
     envelope = Envelope(
         headers[b"authorization"].decode("latin-1"),
         idempotency_key,
-        trace.decode("latin-1") if trace is not None else None,
+        read_traceparent(trace.decode("latin-1")) if trace is not None else None,
     )
     return question, envelope
 

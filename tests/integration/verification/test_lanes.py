@@ -109,3 +109,22 @@ async def test_an_idempotency_key_has_one_form(world: World, key: str) -> None:
     answer = await world.public.post("/v1/verify", content=body, headers=headers)
 
     assert answer.status_code == 422
+
+
+@pytest.mark.security("S14")
+@pytest.mark.parametrize("lane", ["fast", "slow"])
+async def test_only_a_trace_context_gets_into_events(world: World, lane: str) -> None:
+    application = await world.application()
+    person = await world.person(application.tenant)
+    traces = [f"00-{7:032x}-{9:016x}-00", f"00-{0:032x}-{9:016x}-01", "123456", "00-a-b-01"]
+    for number, trace in enumerate(traces):
+        code = world.wrong_code(person)
+        body = json.dumps({"subject": person.name, "code": code}).encode()
+        body = body if lane == "fast" else by_the_app(body)
+        assert (await ask(world, application, body, traceparent=trace)).status_code == 403, number
+
+    rows = await world.rows(
+        "SELECT convert_from(payload, 'UTF8')::jsonb->>'traceparent' AS trace FROM outbox"
+        " WHERE type = 'mfa.verification_failed' ORDER BY sequence"
+    )
+    assert [row["trace"] for row in rows] == [traces[0], None, None, None]
