@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from contracts.vocabulary import Factor, Scope
-from libs.telemetry import read_traceparent
+from libs.telemetry import current_traceparent, read_traceparent
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.verification.api.problems import policy_unknown
@@ -75,8 +75,12 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
         envelope = Envelope(
             authorization=request.headers["authorization"],
             idempotency_key=idempotency_key,
-            traceparent=read_traceparent(request.headers.get("traceparent")),
+            traceparent=current_traceparent()
+            or read_traceparent(request.headers.get("traceparent")),
         )
-        return await door(question, envelope)
+        reply = await door(question, envelope)
+        answer = Response(reply.body, reply.status)
+        answer.raw_headers = reply.headers
+        return answer
 
     return router

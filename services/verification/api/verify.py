@@ -7,19 +7,17 @@ app, which says what is wrong; both end at the same door.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
 from uuid import UUID
 
 import msgspec
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import vocabulary
 from contracts.subjects import LONGEST, one_form
-from libs.telemetry import current_traceparent, is_sampled, read_traceparent, span
+from libs.telemetry import current_traceparent, is_chosen, read_traceparent, span
 from libs.web.problems import Problem, problem_of, problem_response
 from services.verification.api.problems import (
     authority_down,
@@ -37,6 +35,8 @@ from services.verification.use_cases.verify import Verify
 PATH = "/v1/verify"
 # Refusals leave on this grid, so that the time tells strangers nothing (promise 6).
 _GRID = timedelta(milliseconds=50)
+_NO_STORE = (b"cache-control", b"no-store")
+_JSON = (b"content-type", b"application/json")
 _CODE = re.compile("[0-9]{6,10}")
 _KEY = re.compile("[!-~]{8,255}")
 
@@ -67,6 +67,14 @@ class Envelope(msgspec.Struct, frozen=True):
     traceparent: str | None
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """An answer as it goes out."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 @dataclass(frozen=True)
 class Door:
     """Judges questions for callers who may ask."""
@@ -74,7 +82,7 @@ class Door:
     verify: Verify
     directory: Directory
 
-    async def __call__(self, question: Question, envelope: Envelope) -> Response:
+    async def __call__(self, question: Question, envelope: Envelope) -> Reply:
         """Return the answer; raises Problem, or what the machinery raises."""
         began = asyncio.get_running_loop().time()
         known = await self._known(envelope)
@@ -121,7 +129,7 @@ class Door:
             authenticator_id=question.authenticator,
             idempotency_key=envelope.idempotency_key,
             factors=known.policy.factors,
-            traceparent=current_traceparent() or envelope.traceparent,
+            traceparent=envelope.traceparent,
         )
         try:
             return await self.verify(attempt)
@@ -129,30 +137,34 @@ class Door:
             raise authority_down() from None
 
 
-def _accepted(outcome: Accepted) -> Response:
-    body = _Answer(
-        outcome="accepted",
-        authenticator=outcome.authenticator_id,
-        factor=outcome.factor,
-        acr=ACR,
-        amr=outcome.amr,
-        event_id=outcome.event_id,
-        verified_at=outcome.at,
+def _accepted(outcome: Accepted) -> Reply:
+    body = msgspec.json.encode(
+        _Answer(
+            outcome="accepted",
+            authenticator=outcome.authenticator_id,
+            factor=outcome.factor,
+            acr=ACR,
+            amr=outcome.amr,
+            event_id=outcome.event_id,
+            verified_at=outcome.at,
+        )
     )
-    return Response(
-        msgspec.json.encode(body),
-        headers={"cache-control": "no-store"},
-        media_type="application/json",
-    )
+    length = (b"content-length", b"%d" % len(body))
+    return Reply(200, [_NO_STORE, length, _JSON], body)
 
 
-async def _refused(refused: Refused, known: Known, began: float) -> Response:
+def _problem(problem: Problem) -> Reply:
+    response = problem_response(problem)
+    return Reply(response.status_code, response.raw_headers, bytes(response.body))
+
+
+async def _refused(refused: Refused, known: Known, began: float) -> Reply:
     reasons = vocabulary.Scope.VERIFY_REASONS in known.caller.scopes
     if not reasons:
         grid = _GRID.total_seconds()
         passed = asyncio.get_running_loop().time() - began
         await asyncio.sleep(grid - passed % grid)
-    return problem_response(not_verified(refused, reasons=reasons))
+    return _problem(not_verified(refused, reasons=reasons))
 
 
 def fast_lane(app: ASGIApp, door: Door) -> ASGIApp:
@@ -168,15 +180,25 @@ def fast_lane(app: ASGIApp, door: Door) -> ASGIApp:
             await app(scope, _first(message, receive), send)
             return
         question, envelope = read
-        traced = is_sampled(envelope.traceparent)
-        with span(f"POST {PATH}", traceparent=envelope.traceparent) if traced else nullcontext():
-            try:
-                response = await door(question, envelope)
-            except Exception as error:
-                response = problem_response(problem_of(error))
-        await response(scope, receive, send)
+        if is_chosen(envelope.traceparent):
+            with span(f"POST {PATH}", traceparent=envelope.traceparent, chosen=True):
+                now = msgspec.structs.replace(envelope, traceparent=current_traceparent())
+                reply = await _answered(door, question, now)
+        else:
+            reply = await _answered(door, question, envelope)
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
+        )
+        await send({"type": "http.response.body", "body": reply.body})
 
     return lane
+
+
+async def _answered(door: Door, question: Question, envelope: Envelope) -> Reply:
+    try:
+        return await door(question, envelope)
+    except Exception as error:  # every error becomes an answer here
+        return _problem(problem_of(error))
 
 
 def _read(raw: list[tuple[bytes, bytes]], message: Message) -> tuple[Question, Envelope] | None:
