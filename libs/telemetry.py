@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import (
     SamplingResult,
     TraceIdRatioBased,
 )
-from opentelemetry.trace import Link, Span, SpanKind, TraceState
+from opentelemetry.trace import Link, Span, SpanKind, TraceFlags, TraceState
 from opentelemetry.util.types import Attributes
 
 _SAMPLED = {"root": 0.0}
@@ -112,7 +112,7 @@ def configure_traces(
 def is_chosen(traceparent: str | None) -> bool:
     """Choose whether a request is traced, before the cost of a span: its parent's word counts."""
     if traceparent is not None:
-        return traceparent[-2:] == "01"
+        return bool(int(traceparent[-2:], 16) & TraceFlags.SAMPLED)
     # Nothing secret hangs on it.
     return random.random() < _SAMPLED["root"]  # noqa: S311
 
