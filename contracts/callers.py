@@ -51,8 +51,16 @@ def find_caller(pool: Pool) -> FindCaller:
     return find
 
 
-def pushed_applications(pool: Pool, callers: Callable[..., InternalCallers]) -> APIRouter:
-    """Return the route by which policy tells this service of a revoked key before its event."""
+def pushed_applications(
+    pool: Pool,
+    callers: Callable[..., InternalCallers],
+    *,
+    heard: Callable[[], None] = lambda: None,
+) -> APIRouter:
+    """Return the route by which policy tells this service of a revoked key before its event.
+
+    `heard` is called when the new state is stored.
+    """
     router = APIRouter(tags=["internal"], responses=documented(401, 403, 422))
     route = PUSH_APPLICATION[0]
 
@@ -66,6 +74,7 @@ def pushed_applications(pool: Pool, callers: Callable[..., InternalCallers]) -> 
                 key=application_key(body.tenant, body.state.application_id),
                 state=body.state.model_dump(mode="json"),
             )
+        heard()
         return Done(effective=True)
 
     return router

@@ -48,11 +48,20 @@ def application_key(tenant: UUID, application_id: UUID) -> str:
 
 
 def about_person(
-    kind: EventType[Data], data: Data, *, tenant: UUID, subject_ref: UUID, now: datetime
+    kind: EventType[Data],
+    data: Data,
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    now: datetime,
+    traceparent: str | None = None,
 ) -> CloudEvent:
     """Build an event about one person; the outbox assigns its sequence."""
-    key = person_key(tenant, subject_ref)
-    return _event(kind, data, tenant=tenant, key=key, subject=str(subject_ref), now=now)
+    subject = str(subject_ref)
+    key = f"{tenant}/{subject}"
+    return _event(
+        kind, data, tenant=tenant, key=key, subject=subject, now=now, traceparent=traceparent
+    )
 
 
 def about_application(
@@ -93,6 +102,7 @@ def _event(
     key: str,
     subject: str | None,
     now: datetime,
+    traceparent: str | None = None,
 ) -> CloudEvent:
     return CloudEvent(
         id=new_id(),
@@ -103,7 +113,7 @@ def _event(
         key=key,
         sequence=0,
         subject=subject,
-        traceparent=None,
+        traceparent=traceparent,
         dataschema=kind.dataschema,
         data=data.model_dump(mode="json"),
     )

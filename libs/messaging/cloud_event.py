@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 CONTENT_TYPE = "application/cloudevents+json"
 SPEC_VERSION = "1.0"
 
@@ -39,13 +41,13 @@ def body_without_sequence(event: CloudEvent) -> str:
     """Render the JSON object but for `sequence`, which the outbox statement puts in front."""
     attributes: dict[str, object] = {
         "specversion": SPEC_VERSION,
-        "id": str(event.id),
+        "id": event.id,
         "source": event.source,
         "type": event.type,
-        "time": event.time.isoformat().replace("+00:00", "Z"),
+        "time": event.time,
         "datacontenttype": "application/json",
         "dataschema": event.dataschema,
-        "tenant": str(event.tenant),
+        "tenant": event.tenant,
         "partitionkey": event.key,
         "data": event.data,
     }
@@ -53,7 +55,7 @@ def body_without_sequence(event: CloudEvent) -> str:
         attributes["subject"] = event.subject
     if event.traceparent is not None:
         attributes["traceparent"] = event.traceparent
-    return json.dumps(attributes, separators=(",", ":"), ensure_ascii=False)
+    return msgspec.json.encode(attributes).decode()
 
 
 def parse(value: bytes | None) -> CloudEvent:

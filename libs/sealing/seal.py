@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,6 +29,11 @@ class DataKey:
     version: int
     key: bytes
 
+    @cached_property
+    def cipher(self) -> AESGCM:
+        """Return the cipher of this key; making it costs as much as using it."""
+        return AESGCM(self.key)
+
     def __repr__(self) -> str:
         """Never show the key."""
         return f"DataKey(version={self.version})"
@@ -37,7 +43,7 @@ def seal(data_key: DataKey, secret: bytes, *, place: Sequence[str]) -> bytes:
     """Seal a secret for one place, such as tenant, subject, authenticator, factor and epoch."""
     head = _HEAD.pack(_FORMAT, data_key.version)
     nonce = os.urandom(_NONCE_LENGTH)
-    return head + nonce + AESGCM(data_key.key).encrypt(nonce, secret, head + bound(place))
+    return head + nonce + data_key.cipher.encrypt(nonce, secret, head + bound(place))
 
 
 def open_seal(data_key: DataKey, sealed: bytes, *, place: Sequence[str]) -> bytes:
@@ -46,7 +52,7 @@ def open_seal(data_key: DataKey, sealed: bytes, *, place: Sequence[str]) -> byte
         raise SealBroken("sealed with another version of the key")
     head, nonce = sealed[: _HEAD.size], sealed[_HEAD.size : _HEAD.size + _NONCE_LENGTH]
     try:
-        return AESGCM(data_key.key).decrypt(
+        return data_key.cipher.decrypt(
             nonce, sealed[_HEAD.size + _NONCE_LENGTH :], head + bound(place)
         )
     except (InvalidTag, ValueError):

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
 from libs.web.problems import COMPONENT, ProblemBody, answer_with_problems, documented
+from libs.web.strict_json import strict_json
 
 _LARGEST_BODY = 64 * 1024
 # Metrics are our own readings; automatic configuration would add exporters nobody asked for.
@@ -39,6 +40,7 @@ def public_app(service: str, *, title: str, routers: Sequence[APIRouter]) -> Fas
         max_body_size=_LARGEST_BODY,
         telemetry=_TELEMETRY,
     )
+    app.add_middleware(strict_json)
     return _with(app, routers)
 
 

@@ -1,11 +1,13 @@
 """The command of a service: `python -m services.<name> <role>`."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import structlog
+import uvloop
 
 from libs.logs import configure_logs
 from libs.process import Part, run_until_stopped
@@ -30,7 +32,8 @@ def run_service(
     if role not in ("api", "consumer", "relay", "all"):
         sys.stderr.write(f"usage: python -m services.{service} api|consumer|relay|migrate|all\n")
         return 2
-    asyncio.run(_run(role, build))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(role, build))
     return 0
 
 
@@ -43,4 +46,7 @@ async def _run(role: str, build: BuildRoles) -> None:
             for part in parts
         ]
         _LOG.info("started", role=role)
+        # What was made to start with stays: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
         await run_until_stopped(parts)

@@ -68,6 +68,18 @@ def problem_response(problem: Problem) -> JSONResponse:
     return JSONResponse(content, problem.status, headers, media_type=MEDIA_TYPE)
 
 
+def problem_of(error: Exception) -> Problem:
+    """Return how an error is answered; its cause is logged and stays out of the answer."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, INFRASTRUCTURE_ERRORS):
+        _LOG.warning("request not served", exception=type(error).__name__)
+        title = "This cannot be done right now; nothing was changed, or a repeat will tell"
+        return Problem(503, "unavailable", title, retry_after=1)
+    _LOG.error("request failed", exc_info=error)
+    return Problem(500, "internal_error", "Something went wrong on our side")
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Make every error answer of the app a problem, and keep causes out of the answers."""
 
@@ -92,18 +104,11 @@ def answer_with_problems(app: FastAPI) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
-    async def machinery(_request: Request, error: Exception) -> JSONResponse:
-        _LOG.warning("request not served", exception=type(error).__name__)
-        title = "This cannot be done right now; nothing was changed, or a repeat will tell"
-        return problem_response(Problem(503, "unavailable", title, retry_after=1))
+    async def other(_request: Request, error: Exception) -> JSONResponse:
+        return problem_response(problem_of(error))
 
-    for kind in INFRASTRUCTURE_ERRORS:
-        app.add_exception_handler(kind, machinery)
-
-    @app.exception_handler(Exception)
-    async def unexpected(_request: Request, error: Exception) -> JSONResponse:
-        _LOG.error("request failed", exc_info=error)
-        return problem_response(Problem(500, "internal_error", "Something went wrong on our side"))
+    for kind in (*INFRASTRUCTURE_ERRORS, Exception):
+        app.add_exception_handler(kind, other)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -28,6 +28,8 @@ def http_part(app: ASGIApp, *, host: str, port: int) -> Callable[[asyncio.Event]
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nobody asks for the address of a client: the front door knows it.
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             lifespan="off",
         )

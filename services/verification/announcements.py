@@ -33,6 +33,7 @@ def verified(
     authenticator_id: UUID,
     factor: str,
     now: datetime,
+    traceparent: str | None,
 ) -> CloudEvent:
     """Say that a code was accepted."""
     data = Verified(
@@ -42,7 +43,9 @@ def verified(
         acr=ACR,
         amr=AMR[factor],
     )
-    return about_person(VERIFIED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+    return about_person(
+        VERIFIED, data, tenant=tenant, subject_ref=subject_ref, now=now, traceparent=traceparent
+    )
 
 
 def verification_failed(
@@ -53,12 +56,20 @@ def verification_failed(
     authenticator_id: UUID | None,
     reason: FailureReason,
     now: datetime,
+    traceparent: str | None,
 ) -> CloudEvent:
     """Say that a code was evaluated and refused."""
     data = VerificationFailed(
         application_id=application_id, authenticator_id=authenticator_id, reason=reason
     )
-    return about_person(VERIFICATION_FAILED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+    return about_person(
+        VERIFICATION_FAILED,
+        data,
+        tenant=tenant,
+        subject_ref=subject_ref,
+        now=now,
+        traceparent=traceparent,
+    )
 
 
 def verification_refused(
@@ -78,10 +89,18 @@ def verification_refused(
     return about_person(VERIFICATION_REFUSED, data, tenant=tenant, subject_ref=subject_ref, now=now)
 
 
-def locked(*, tenant: UUID, subject_ref: UUID, now: datetime) -> CloudEvent:
+def locked(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    now: datetime,
+    traceparent: str | None,
+) -> CloudEvent:
     """Say that too many failures in a row locked the subject's codes."""
     data = Locked(reason=LockReason.CONSECUTIVE_FAILURES, until=None)
-    return about_person(LOCKED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+    return about_person(
+        LOCKED, data, tenant=tenant, subject_ref=subject_ref, now=now, traceparent=traceparent
+    )
 
 
 def credential_claimed(

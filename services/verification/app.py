@@ -8,9 +8,10 @@ from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from contracts.callers import find_caller, pushed_applications
-from contracts.topics import COMPACTED, EVENTS
+from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.process import Part
@@ -22,13 +23,18 @@ from libs.service.settings import read_settings
 from libs.web.health import health_routes
 from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
+from services.verification.api.verify import Door, fast_lane
 from services.verification.consumer import TOPICS, Events
+from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
 from services.verification.domain.totp import WINDOW
 from services.verification.gateways import Owners
-from services.verification.reserve import Cache, CacheDown, open_redis
+from services.verification.lookups import Lookups
+from services.verification.reserve import Cache, open_redis
+from services.verification.script_calls import CacheDown
 from services.verification.settings import Settings
 from services.verification.settle import Settler
+from services.verification.use_cases.compute import Compute
 from services.verification.use_cases.credentials import Credentials
 from services.verification.use_cases.decide import Decide
 from services.verification.use_cases.guesses import Guesses
@@ -46,9 +52,11 @@ _LOG = structlog.get_logger("verification")
 class Assembled:
     """The two apps, and what runs beside them."""
 
-    public: FastAPI
+    public: ASGIApp
+    door: Door
     internal: FastAPI
     settler: Settler
+    lookups: Lookups
     refusals: Refusals
     claims: ClaimWorker
     events: Events
@@ -85,7 +93,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            api=[parts.settler.run, _summing_up(parts.refusals)],
+            api=[parts.settler.run, parts.lookups.run, _summing_up(parts.refusals)],
             consumer=[consumer, parts.claims.run, _cleaning(plumbing)],
         )
 
@@ -107,7 +115,10 @@ def assemble(
     """Put the use cases behind their doors."""
     pool, data_keys, clock = plumbing.app_pool, plumbing.data_keys, plumbing.clock
     budget = budget_of(settings)
-    settler = Settler(settings.settle_dsn.get_secret_value(), budget=budget, topic=EVENTS.name)
+    narrow = settings.settle_dsn.get_secret_value()
+    settler = Settler(narrow, budget=budget)
+    lookups = Lookups(narrow, most=settings.names_in_memory)
+    directory = Directory(pool)
     owners = Owners(
         policy=plumbing.client(Service.POLICY, settings.policy_url),
         enrollment=plumbing.client(Service.ENROLLMENT, settings.enrollment_url),
@@ -117,30 +128,38 @@ def assemble(
     refusals = Refusals(pool, clock)
     verify = Verify(
         pool=pool,
+        lookups=lookups,
         guesses=Guesses(pool=pool, cache=cache, budget=budget),
-        refusals=refusals,
+        compute=Compute(data_keys),
         settler=settler,
+        refusals=refusals,
         data_keys=data_keys,
         clock=clock,
     )
-    public = public_app(
+    door = Door(verify, directory)
+    documented = public_app(
         SERVICE,
         title="Watchword: decisions and verification",
-        routers=[
-            public_routes(
-                decide=Decide(pool, data_keys), verify=verify, pool=pool, find=find_caller(pool)
-            )
-        ],
+        routers=[public_routes(decide=Decide(pool, data_keys), door=door, find=find_caller(pool))],
     )
     internal = internal_app(
         SERVICE,
         routers=[
             health_routes(database_check(plumbing), health.readings),
             internal_routes(credentials, plumbing.callers),
-            pushed_applications(pool, plumbing.callers),
+            pushed_applications(pool, plumbing.callers, heard=directory.forget),
         ],
     )
-    return Assembled(public, internal, settler, refusals, claims, Events(credentials, claims.wake))
+    return Assembled(
+        public=fast_lane(documented, door),
+        door=door,
+        internal=internal,
+        settler=settler,
+        lookups=lookups,
+        refusals=refusals,
+        claims=claims,
+        events=Events(credentials, claims.wake),
+    )
 
 
 async def _refuse_forgetful(cache: Cache) -> None:

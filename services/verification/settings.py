@@ -11,6 +11,7 @@ class Settings(ServiceSettings):
 
     `settle_dsn` is the narrow role's. The bucket of failures holds `guesses_at_once` and loses
     `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
+    `names_in_memory` subjects are found without asking PostgreSQL.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
@@ -22,3 +23,4 @@ class Settings(ServiceSettings):
     guesses_at_once: int = 10
     guesses_a_day: int = 20
     consecutive_failures: int = 50
+    names_in_memory: int = 100_000

@@ -1,7 +1,5 @@
 """Where reasons meet status codes."""
 
-from contracts.vocabulary import Scope
-from libs.web.callers import Caller
 from libs.web.problems import Problem
 from services.verification.domain.outcome import Refused
 
@@ -25,9 +23,13 @@ def key_reused() -> Problem:
     return Problem(422, "idempotency_key_reused", title)
 
 
-def not_verified(refused: Refused, caller: Caller) -> Problem:
+def unauthenticated() -> Problem:
+    return Problem(401, "unauthenticated", "A valid application key is needed")
+
+
+def not_verified(refused: Refused, *, reasons: bool) -> Problem:
     """Return one answer for every refusal; only callers with verify:reasons hear more."""
-    if Scope.VERIFY_REASONS not in caller.scopes:
+    if not reasons:
         return Problem(403, "not_verified", "The code was not accepted")
     wait = int(refused.wait.total_seconds()) + 1 if refused.wait is not None else None
     return Problem(

@@ -50,4 +50,9 @@ class KeyReused:
     """The Idempotency-Key was used for another request before."""
 
 
-Outcome = Accepted | Refused | KeyReused
+@dataclass(frozen=True)
+class CallerChanged:
+    """The application is not what this process took it for; nothing was judged."""
+
+
+Outcome = Accepted | Refused | KeyReused | CallerChanged

@@ -1,6 +1,5 @@
 """Time-based one-time passwords (RFC 6238), judged without regard to how close a wrong code was."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +7,7 @@ from datetime import datetime
 # One step either side: clocks differ and people type slowly (RFC 6238 section 5.2).
 WINDOW = 1
 
-_HASHES = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
+_HASHES = {"SHA1": "sha1", "SHA256": "sha256", "SHA512": "sha512"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def is_code(text: str, *, digits: int) -> bool:
 def code_at(secret: bytes, step: int, parameters: TotpParameters) -> str:
     """Return the code of one time step (RFC 4226 section 5.3)."""
     counter = step.to_bytes(8, "big")
-    mac = hmac.new(secret, counter, _HASHES[parameters.algorithm]).digest()
+    mac = hmac.digest(secret, counter, _HASHES[parameters.algorithm])
     offset = mac[-1] & 0x0F
     number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
     return str(number % 10**parameters.digits).zfill(parameters.digits)

@@ -74,14 +74,16 @@ CREATE INDEX ON answer (at);
 # Settle serves all tenants in one statement, so its role passes the wall; it joins on
 # (tenant_id, id), and of an authenticator it may read nothing that is secret.
 _SETTLE = """
-GRANT SELECT (tenant_id, id, spent, spent_at, consecutive) ON subject TO verification_settle;
+GRANT SELECT (tenant_id, id, lookup, deleted, spent, spent_at, consecutive) ON subject
+    TO verification_settle;
 GRANT UPDATE (spent, spent_at, consecutive) ON subject TO verification_settle;
-GRANT SELECT (tenant_id, id, subject_ref, status, epoch, last_step) ON authenticator
+GRANT SELECT (tenant_id, id, subject_ref, factor, status, epoch, last_step) ON authenticator
     TO verification_settle;
 GRANT UPDATE (last_step) ON authenticator TO verification_settle;
 GRANT SELECT, INSERT, UPDATE ON event_order TO verification_settle;
 GRANT SELECT, INSERT ON outbox TO verification_settle;
 GRANT SELECT, INSERT ON answer TO verification_settle;
+GRANT SELECT (tenant_id, topic, key, version, deleted) ON replica TO verification_settle;
 """
 
 
@@ -102,5 +104,5 @@ def upgrade() -> None:
     op.execute(worker_access("pending_claim", service, "SELECT, UPDATE"))
     op.execute(worker_access("answer", service, "SELECT, DELETE"))
     op.execute(_SETTLE)
-    for table in ("subject", "authenticator", "event_order", "outbox", "answer"):
+    for table in ("subject", "authenticator", "event_order", "outbox", "answer", "replica"):
         op.execute(_settle_sees_all(table))

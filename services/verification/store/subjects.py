@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from contracts.topics import APPLICATIONS
 from libs.postgres.pool import Connection
 from services.verification.domain.budget import Budget, Spent
 
@@ -35,22 +36,15 @@ class StoredSubject:
 
 
 @dataclass(frozen=True)
-class StoredAnswer:
-    """The first answer to an Idempotency-Key, and the request that it belongs to."""
+class Standing:
+    """What PostgreSQL knows where it did not accept.
 
-    request: bytes
-    event_id: UUID
-    authenticator_id: UUID
-    factor: str
-    at: datetime
+    `last_step` is None where the authenticator counts no more, `application_version` where the
+    application does not.
+    """
 
-
-async def subject_ref(tx: Connection, lookup: bytes) -> UUID | None:
-    """Return whom the application means, or None for a stranger."""
-    found: UUID | None = await tx.fetchval(
-        "SELECT id FROM subject WHERE lookup = $1 AND NOT deleted", lookup
-    )
-    return found
+    application_version: int | None
+    last_step: int | None
 
 
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
@@ -123,14 +117,24 @@ async def give_back(tx: Connection, subject: UUID, weight: int) -> None:
     )
 
 
-async def last_step(tx: Connection, authenticator_id: UUID, epoch: int) -> int | None:
-    """Return the last step that was accepted, or None where this epoch counts no more."""
-    found: int | None = await tx.fetchval(
-        "SELECT last_step FROM authenticator WHERE id = $1 AND epoch = $2 AND status = 'active'",
+async def standing(
+    tx: Connection, subject: UUID, *, application: str, authenticator_id: UUID, epoch: int
+) -> Standing:
+    """Return what decides whether a code could have been accepted now."""
+    row = await tx.fetchrow(
+        "SELECT (SELECT version FROM replica WHERE topic = $2 AND key = $3 AND NOT deleted)"
+        " AS application_version,"
+        " (SELECT last_step FROM authenticator WHERE subject_ref = $1 AND id = $4 AND epoch = $5"
+        " AND status = 'active') AS last_step",
+        subject,
+        APPLICATIONS.name,
+        application,
         authenticator_id,
         epoch,
     )
-    return found
+    if row is None:
+        raise LookupError("a query without FROM has one row")
+    return Standing(row["application_version"], row["last_step"])
 
 
 async def bury_all(tx: Connection, subject: UUID) -> list[tuple[UUID, int]]:
@@ -141,20 +145,6 @@ async def bury_all(tx: Connection, subject: UUID) -> list[tuple[UUID, int]]:
         subject,
     )
     return [(row["id"], row["epoch"]) for row in rows]
-
-
-async def stored_answer(
-    tx: Connection, *, application_id: UUID, idempotency_key: bytes, since: datetime
-) -> StoredAnswer | None:
-    """Return what this Idempotency-Key was answered with, if that was not before `since`."""
-    row = await tx.fetchrow(
-        "SELECT request, event_id, authenticator_id, factor, at FROM answer"
-        " WHERE application_id = $1 AND idempotency_key = $2 AND at >= $3",
-        application_id,
-        idempotency_key,
-        since,
-    )
-    return StoredAnswer(**dict(row)) if row is not None else None
 
 
 async def lock_subject(tx: Connection, tenant: UUID, subject: UUID) -> None:

@@ -19,7 +19,8 @@ from services.verification import announcements
 from services.verification.domain.places import CREDENTIAL, LOOKUP, credential_place
 from services.verification.domain.subjects import lookup_digest
 from services.verification.gateways import Owners
-from services.verification.reserve import Cache, CacheDown
+from services.verification.reserve import Cache
+from services.verification.script_calls import CacheDown
 from services.verification.store import claims
 from services.verification.store import subjects as store
 from services.verification.store.claims import Claim

@@ -3,17 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.envelope import application_key
-from contracts.policy import PolicyState
-from contracts.topics import POLICIES
-from contracts.vocabulary import Requirement
-from libs.messaging.copies import copy_of
-from libs.postgres.pool import Connection, Pool, tenant_transaction
+from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
 from services.verification.domain.decision import Decision, Policy, decide
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest
 from services.verification.store import subjects as store
+from services.verification.store.policies import policy_of
 
 
 class PolicyUnknown(Exception):  # noqa: N818
@@ -34,18 +30,7 @@ class Decide:
         key = await self.data_keys.newest(tenant=tenant, purpose=LOOKUP)
         async with tenant_transaction(self.pool, tenant) as tx:
             policy = await policy_of(tx, tenant, application_id)
+            if policy is None:
+                raise PolicyUnknown
             enrolled = await store.enrolled_factors(tx, lookup_digest(key.key, subject))
         return decide(policy, enrolled), policy
-
-
-async def policy_of(tx: Connection, tenant: UUID, application_id: UUID) -> Policy:
-    """Return an application's policy from the copy; raises PolicyUnknown."""
-    state = await copy_of(tx, POLICIES.name, application_key(tenant, application_id))
-    if state is None:
-        raise PolicyUnknown
-    known = PolicyState.model_validate(state)
-    return Policy(
-        version=known.version,
-        required=known.requirement is Requirement.REQUIRED,
-        factors=tuple(known.factors),
-    )

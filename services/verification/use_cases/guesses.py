@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from libs.postgres.pool import Pool, tenant_transaction
 from services.verification.domain.budget import (
@@ -18,12 +19,12 @@ from services.verification.domain.outcome import Refused, Why
 from services.verification.reserve import (
     Cache,
     CachedAuthenticator,
-    CacheDown,
     Cold,
     Denied,
     Refusal,
     Reserved,
 )
+from services.verification.script_calls import CacheDown
 from services.verification.store import subjects as store
 
 # With Redis down PostgreSQL does its work; more than this at once would sink it too.
@@ -33,8 +34,7 @@ _MOST_WITHOUT_CACHE = 16
 _MOST_LOADS = 3
 
 
-@dataclass(frozen=True)
-class Charged:
+class Charged(msgspec.Struct, frozen=True):
     """A guess that is paid for, what may judge it, its price, and whether PostgreSQL has it."""
 
     authenticators: Sequence[CachedAuthenticator]
@@ -84,23 +84,18 @@ class Guesses:
             async with tenant_transaction(self._pool, tenant) as tx:
                 await store.give_back(tx, subject, charged.weight)
             return
-        with suppress(CacheDown):
-            await self._cache.refund(tenant, subject, accepted=False, weight=charged.weight)
+        self._cache.refund(tenant, subject, accepted=False, weight=charged.weight)
 
-    async def was_right(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
-        """Give the charge back after a code was accepted (best effort: it may only say no)."""
-        with suppress(CacheDown):
-            if not charged.durably:
-                await self._cache.refund(tenant, subject, accepted=True, weight=charged.weight)
-                return
-            await self._cache.tell_failed(tenant, subject, consecutive=0, level=0.0)
+    def was_right(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
+        """Give the charge back after a code was accepted."""
+        if charged.durably:
+            self._cache.tell_failed(tenant, subject, consecutive=0, level=0.0)
+        else:
+            self._cache.refund(tenant, subject, accepted=True, weight=charged.weight)
 
-    async def was_wrong(
-        self, tenant: UUID, subject: UUID, *, consecutive: int, level: float
-    ) -> None:
-        """Note what PostgreSQL has counted now (best effort)."""
-        with suppress(CacheDown):
-            await self._cache.tell_failed(tenant, subject, consecutive=consecutive, level=level)
+    def was_wrong(self, tenant: UUID, subject: UUID, *, consecutive: int, level: float) -> None:
+        """Note what PostgreSQL has counted now."""
+        self._cache.tell_failed(tenant, subject, consecutive=consecutive, level=level)
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
         """Drop the cached copy after PostgreSQL contradicted it (best effort)."""

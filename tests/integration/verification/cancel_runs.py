@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import httpx2
+from redis.exceptions import RedisError
 
-from services.verification.reserve import CacheDown, Reserved
+from services.verification.reserve import Reserved
+from services.verification.script_calls import CacheDown, _Call
 from tests.integration.messaging.bench import until
 from tests.integration.verification.conftest import Person, World
 from tests.integration.verification.runs import Numbers
@@ -54,16 +56,16 @@ async def cancel_run(world: World, *, people: int, requests: int, replies: int) 
 
 
 def _count_timeouts(world: World, numbers: Numbers) -> None:
-    call = world.cache._call
+    send = world.cache._calls._send
 
-    async def counting(*asked: object) -> object:
+    async def counting(calls: list[_Call]) -> list[object]:
         try:
-            return await call(*asked)  # type: ignore[arg-type]
-        except CacheDown:
-            numbers["redis_timeouts"] += 1
+            return await send(calls)
+        except RedisError:
+            numbers["redis_timeouts"] += len(calls)
             raise
 
-    world.cache._call = counting  # type: ignore[method-assign, assignment]
+    world.cache._calls._batches._work = counting
 
 
 def _judge_reply(answer: httpx2.Response, person: Person, numbers: Numbers) -> None:

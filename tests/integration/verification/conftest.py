@@ -313,12 +313,14 @@ async def running_world(
     stop = asyncio.Event()
     async with plumbing_for(stored, clock=clock, inside=inside) as plumbing, redis:
         parts = assemble(plumbing, settings, cache=cache, health=MessagingHealth())
-        running = asyncio.create_task(parts.settler.run(stop))
+        running = [
+            asyncio.create_task(part(stop)) for part in (parts.settler.run, parts.lookups.run)
+        ]
         transport = httpx2.ASGITransport(app=parts.public)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as public:
             yield World(stored, plumbing, parts, cache, redis, owners, clock, public)
         stop.set()
-        await running
+        await asyncio.gather(*running)
 
 
 def settings_for(stored: ServiceDatabase, redis_url: str, folder: Path) -> Settings:

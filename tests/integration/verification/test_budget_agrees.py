@@ -48,6 +48,7 @@ async def test_a_guess_is_given_back_though_the_copy_was_dropped_meanwhile(world
     await world.cache.reserve(tenant, subject, now=now, named=True)
 
     await world.cache.tell_changed(tenant, subject, version=2)
-    await world.cache.refund(tenant, subject, accepted=True, weight=1)
+    world.cache.refund(tenant, subject, accepted=True, weight=1)
+    await world.cache.drained()
 
     assert await world.redis.hget(f"w:{{{tenant}/{subject}}}", "s") == b"0"

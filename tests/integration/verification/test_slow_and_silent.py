@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from contracts.vocabulary import Scope
-from services.verification.reserve import CacheDown
+from services.verification.script_calls import CacheDown
 from tests.fixtures.fault_proxy import FaultProxy, fault_proxy
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import MakeDatabase

@@ -23,8 +23,9 @@ FILLED = ("data_key", "subject", "authenticator", "answer", "outbox", "event_ord
 # Tables of no tenant: nothing in them belongs to one, or the row names it for the worker only.
 OF_NOBODY = {"relay_lease", "internal_call", "alembic_version"}
 SETTLE_MAY = {
-    "subject": {"tenant_id", "id", "spent", "spent_at", "consecutive"},
-    "authenticator": {"tenant_id", "id", "subject_ref", "status", "epoch", "last_step"},
+    "subject": {"tenant_id", "id", "lookup", "deleted", "spent", "spent_at", "consecutive"},
+    "authenticator": {"tenant_id", "id", "subject_ref", "factor", "status", "epoch", "last_step"},
+    "replica": {"tenant_id", "topic", "key", "version", "deleted"},
 }
 SETTLE_SEES = {*SETTLE_MAY, "event_order", "outbox", "answer"}
 

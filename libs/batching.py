@@ -1,0 +1,103 @@
+"""What arrives while a batch is under way goes together in the next one: nobody waits for more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+# For what nobody waits for: long enough to go with somebody's, short enough to be of use.
+_SOON = timedelta(milliseconds=10)
+_Waiting = tuple[Item, asyncio.Future[Answer]]
+
+
+class Batches(Generic[Item, Answer]):
+    """Hands items to `work` in batches, one batch at a time.
+
+    `work` returns one answer an item, in their order; an answer that is an exception is raised
+    for its item, and what `work` itself raises for all. No two items whose `apart` is equal are in
+    one batch. A caller that goes away takes nothing with it: its item is done all the same.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception]]],
+        *,
+        largest: int = 256,
+        apart: Callable[[Item], Hashable] | None = None,
+    ) -> None:
+        self._work = work
+        self._largest = largest
+        self._apart = apart
+        self._waiting: list[_Waiting[Item, Answer]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def do(self, item: Item) -> Answer:
+        """Return the answer to this item."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._start()
+        return await future
+
+    def begin(self, item: Item) -> None:
+        """Have this item done with the next batch, or soon; how it ends is nobody's concern."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        future.add_done_callback(_ignore)
+        if not self._waiting and self._running is None:
+            loop.call_later(_SOON.total_seconds(), self._start)
+        self._waiting.append((item, future))
+
+    async def drained(self) -> None:
+        """Return when nothing waits and nothing is under way."""
+        self._start()
+        while self._running is not None:
+            await asyncio.wait([self._running])
+
+    def _start(self) -> None:
+        if self._running is None and self._waiting:
+            self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while batch := self._next():
+                await self._answer(batch)
+        finally:
+            self._running = None
+
+    async def _answer(self, batch: list[_Waiting[Item, Answer]]) -> None:
+        answers: Sequence[Answer | Exception]
+        try:
+            answers = await self._work([item for item, _ in batch])
+        except Exception as error:
+            answers = [error] * len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    def _next(self) -> list[_Waiting[Item, Answer]]:
+        if self._apart is None:
+            batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+            return batch
+        batch, later = [], []
+        seen: set[Hashable] = set()
+        for waiting in self._waiting:
+            who = self._apart(waiting[0])
+            if who in seen or len(batch) == self._largest:
+                later.append(waiting)
+                continue
+            seen.add(who)
+            batch.append(waiting)
+        self._waiting = later
+        return batch
+
+
+def _ignore(future: asyncio.Future[Answer]) -> None:
+    # Asked for, or asyncio would complain that nobody did.
+    if not future.cancelled():
+        future.exception()

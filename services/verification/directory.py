@@ -1,0 +1,93 @@
+"""Who calls, and what its policy allows: kept in memory for a moment.
+
+Within that moment a revoked key may still be refused like any other, but nothing is accepted from
+it: settle asks PostgreSQL whether the application is still what this process knows (promise 9).
+"""
+
+import asyncio
+import hashlib
+from datetime import timedelta
+
+import msgspec
+
+from contracts.callers import caller_from
+from contracts.policy import ApplicationState
+from libs.postgres.pool import Pool, tenant_transaction
+from libs.web.api_keys import KeyParts, read_api_key
+from libs.web.callers import Caller
+from services.verification.domain.decision import Policy
+from services.verification.store.policies import policy_of
+
+_KEPT = timedelta(seconds=1)
+_MOST_KEPT = 10_000
+_LONGEST_READ = timedelta(seconds=2)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A caller, the version of its application's state, and its policy if that has arrived."""
+
+    caller: Caller
+    version: int
+    policy: Policy | None
+
+
+class Directory:
+    """Finds callers by the Authorization header; one read a second and header."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._kept: dict[bytes, tuple[float, asyncio.Task[Known | None]]] = {}
+
+    async def known(self, authorization: str) -> Known | None:
+        """Return who sent this header, or None where no key in force is in it.
+
+        Raises TimeoutError, or what PostgreSQL raises.
+        """
+        # By digest, so that no key lies about in memory.
+        digest = hashlib.sha256(authorization.encode()).digest()
+        until, reading = self._kept.get(digest, (0.0, None))
+        if reading is None or until <= asyncio.get_running_loop().time():
+            parts = _parts(authorization)
+            if parts is None:
+                return None
+            reading = self._begin(digest, parts)
+        if reading.done():
+            return reading.result()
+        return await asyncio.wait_for(asyncio.shield(reading), _LONGEST_READ.total_seconds())
+
+    def forget(self) -> None:
+        """Read everything again: something has changed."""
+        self._kept.clear()
+
+    def _begin(self, digest: bytes, parts: KeyParts) -> asyncio.Task[Known | None]:
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        until = asyncio.get_running_loop().time() + _KEPT.total_seconds()
+        reading = asyncio.create_task(self._read(parts))
+        self._kept[digest] = (until, reading)
+        reading.add_done_callback(lambda task: self._drop_failed(digest, task))
+        return reading
+
+    def _drop_failed(self, digest: bytes, task: asyncio.Task[Known | None]) -> None:
+        failed = task.cancelled() or task.exception() is not None or task.result() is None
+        if failed and self._kept.get(digest, (0.0, None))[1] is task:
+            del self._kept[digest]
+
+    async def _read(self, parts: KeyParts) -> Known | None:
+        row = await self._pool.fetchrow(
+            "SELECT tenant_id, state FROM application_by_id($1)", str(parts.application_id)
+        )
+        if row is None:
+            return None
+        state = ApplicationState.model_validate(row["state"])
+        caller = caller_from(state, tenant=row["tenant_id"], parts=parts)
+        if caller is None:
+            return None
+        async with tenant_transaction(self._pool, caller.tenant_id) as tx:
+            policy = await policy_of(tx, caller.tenant_id, caller.application_id)
+        return Known(caller, state.version, policy)
+
+
+def _parts(authorization: str) -> KeyParts | None:
+    kind, _, text = authorization.partition(" ")
+    return read_api_key(text) if kind.lower() == "bearer" else None

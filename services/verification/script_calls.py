@@ -1,0 +1,110 @@
+"""Script calls of concurrent requests: one command a script, whatever the number of requests."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from libs.batching import Batches
+from services.verification.scripts import ALL, Script
+
+_LARGEST = 512
+_LEFT_ALONE = timedelta(milliseconds=500)
+Argument = str | bytes | int | float
+
+
+class CacheDown(Exception):  # noqa: N818
+    """Redis did not answer in time; PostgreSQL takes its place."""
+
+
+class _Call(msgspec.Struct, frozen=True):
+    script: Script
+    key: str
+    arguments: Sequence[Argument]
+
+
+class ScriptCalls:
+    """Calls scripts; an answer belongs to its call, whatever happens to the callers.
+
+    `first` are the arguments that a script gets before those of the keys.
+    """
+
+    def __init__(self, redis: Redis, *, first: dict[Script, Sequence[Argument]]) -> None:
+        self._redis = redis
+        self._first = first
+        self._left_alone_until = 0.0
+        self._batches: Batches[_Call, object] = Batches(self._send, largest=_LARGEST)
+
+    async def call(self, script: Script, key: str, arguments: Sequence[Argument]) -> object:
+        """Return what the script answered for this key; raises CacheDown."""
+        if asyncio.get_running_loop().time() < self._left_alone_until:
+            raise CacheDown("left alone after a failure")
+        try:
+            return await self._batches.do(_Call(script, key, arguments))
+        except RedisError as error:
+            raise CacheDown(type(error).__name__) from None
+
+    def begin(self, script: Script, key: str, arguments: Sequence[Argument]) -> None:
+        """Call a script before every later call of this process, without waiting for it."""
+        self._batches.begin(_Call(script, key, arguments))
+
+    async def drained(self) -> None:
+        """Return when nothing is under way."""
+        await self._batches.drained()
+
+    async def _send(self, calls: list[_Call]) -> list[object]:
+        # What was to be told goes first, and each script's calls stay in their order.
+        scripts = sorted({one.script for one in calls}, key=lambda script: script.rank)
+        numbers = [[n for n, one in enumerate(calls) if one.script is script] for script in scripts]
+        commands = [
+            self._command(script, [calls[n] for n in group])
+            for script, group in zip(scripts, numbers, strict=True)
+        ]
+        try:
+            replies = await self._run(commands)
+        except RedisError:
+            # Whoever asks next need not wait until this is noticed again.
+            now = asyncio.get_running_loop().time()
+            self._left_alone_until = now + _LEFT_ALONE.total_seconds()
+            raise
+        answers: list[object] = [None] * len(calls)
+        for group, reply in zip(numbers, replies, strict=True):
+            for place, n in enumerate(group):
+                answers[n] = reply[place] if isinstance(reply, list) else reply
+        return answers
+
+    def _command(self, script: Script, calls: list[_Call]) -> list[Argument]:
+        command: list[Argument] = ["EVALSHA", script.digest, len(calls)]
+        command += [one.key for one in calls]
+        command += self._first.get(script, ())
+        for one in calls:
+            command += one.arguments
+        return command
+
+    async def _run(self, commands: list[list[Argument]]) -> list[object]:
+        replies = await self._pipeline(commands)
+        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            # A script that Redis does not know has done nothing, so it can be called again. All are
+            # loaded together: if one were missing, what comes after it would overtake it.
+            for script in ALL:
+                await self._redis.script_load(script.text)
+            again = await self._pipeline([commands[n] for n in unknown])
+            for n, reply in zip(unknown, again, strict=True):
+                replies[n] = reply
+        return replies
+
+    async def _pipeline(self, commands: list[list[Argument]]) -> list[object]:
+        if len(commands) == 1:
+            try:
+                return [await self._redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+            except ResponseError as error:
+                return [error]
+        pipe = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
+        replies: list[object] = await pipe.execute(raise_on_error=False)
+        return replies

@@ -1,0 +1,13 @@
+-- Drop what is older than a version, and let nothing older in again.
+-- KEYS subjects · ARGV for each the lowest version that may be kept from now on
+local answers = {}
+for i, key in ipairs(KEYS) do
+  local kept = redis.call('HGET', key, 'v')
+  answers[i] = 0
+  if not kept or tonumber(kept) < tonumber(ARGV[i]) then
+    redis.call('HSET', key, 'v', ARGV[i])
+    redis.call('HDEL', key, 'c')
+    answers[i] = 1
+  end
+end
+return answers

@@ -1,0 +1,87 @@
+-- Settle a batch: one statement, one commit. Subjects are locked first, in id order.
+-- $1..$18 are arrays, one element an entry (an entry without a step is a failure); then the budget
+-- and the topics; then the callers that the entries speak of, as this process knows them.
+WITH entry AS (
+    SELECT *, e.tenant_id || '/' || e.subject_ref AS key,
+        $22::text || ' ' || e.tenant_id || '/' || e.subject_ref AS counted
+    FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bytea[], $5::timestamptz[], $6::float8[],
+        $7::bool[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::uuid[],
+        $13::uuid[], $14::int[], $15::bigint[], $16::int[], $17::bytea[], $18::bytea[])
+    AS e (n, tenant_id, subject_ref, lookup, now, weight,
+        charged, event_id, type, body, lock_body, lock_event_id,
+        authenticator_id, epoch, step, caller, idempotency_key, request)
+), caller AS (
+    -- Only a caller whose application is still what this process knows may have a code accepted.
+    SELECT c.n, c.application_id
+    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[])
+        AS c (n, tenant_id, application_id, key, version)
+    JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
+        AND r.version = c.version AND NOT r.deleted
+), held AS MATERIALIZED (
+    -- The subjects' rows, locked, with the bucket as it stands now.
+    SELECT e.n, s.tenant_id, s.id, s.consecutive, s.lookup,
+        greatest(0, s.spent - $20 * greatest(0, extract(epoch FROM e.now - s.spent_at))) AS level
+    FROM subject s JOIN entry e ON s.tenant_id = e.tenant_id AND s.id = e.subject_ref
+    ORDER BY s.tenant_id, s.id FOR UPDATE OF s
+), took AS (
+    -- The compare-and-set: a code that is not newer, a lock, a full bucket, another name, another
+    -- key of the application or an Idempotency-Key that was used change no row.
+    UPDATE authenticator a SET last_step = e.step
+    FROM entry e JOIN held h USING (n) JOIN caller c ON c.n = e.caller
+    WHERE a.tenant_id = e.tenant_id AND a.id = e.authenticator_id
+        AND a.subject_ref = e.subject_ref AND a.status = 'active' AND a.epoch = e.epoch
+        AND a.last_step < e.step AND h.consecutive < $21 AND h.lookup = e.lookup
+        AND h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END <= $19
+        AND NOT EXISTS (SELECT FROM answer w WHERE w.tenant_id = e.tenant_id
+            AND w.application_id = c.application_id AND w.idempotency_key = e.idempotency_key)
+    RETURNING e.n, c.application_id, a.factor
+), counted AS (
+    -- Failures that were evaluated, of a name that is still this subject's.
+    UPDATE subject s SET consecutive = s.consecutive + 1, spent_at = greatest(s.spent_at, e.now),
+        spent = h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END
+    FROM entry e JOIN held h USING (n)
+    WHERE e.step IS NULL AND h.lookup = e.lookup
+        AND s.tenant_id = e.tenant_id AND s.id = e.subject_ref
+    RETURNING e.n, s.consecutive, s.spent
+), refunded AS (
+    -- A success ends the run of failures.
+    UPDATE subject s SET consecutive = 0, spent_at = greatest(s.spent_at, e.now),
+        spent = greatest(0, h.level - CASE WHEN e.charged THEN e.weight ELSE 0 END)
+    FROM took JOIN entry e USING (n) JOIN held h USING (n)
+    WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref AND (s.consecutive > 0 OR e.charged)
+), done AS (
+    SELECT n, 0 AS consecutive, 1 AS events, 0::float8 AS spent FROM took
+    UNION ALL
+    SELECT n, consecutive, CASE WHEN consecutive = $21 THEN 2 ELSE 1 END, spent FROM counted
+), ordered AS (
+    -- The person's sequence, under the lock of its row.
+    INSERT INTO event_order AS o (tenant_id, key, sequence)
+    SELECT e.tenant_id, e.counted, d.events
+    FROM done d JOIN entry e USING (n) ORDER BY 1, 2
+    ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = o.sequence + excluded.sequence
+    RETURNING tenant_id, key, sequence
+), said AS (
+    SELECT e.tenant_id, e.key, e.event_id AS id, e.type, e.body,
+        o.sequence - d.events + 1 AS sequence
+    FROM done d JOIN entry e USING (n)
+        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.counted
+    UNION ALL
+    SELECT e.tenant_id, e.key, e.lock_event_id, 'mfa.locked', e.lock_body, o.sequence
+    FROM done d JOIN entry e USING (n)
+        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.counted
+    WHERE d.events = 2
+), announced AS (
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant_id, sequence)
+    SELECT id, $22::text, key, type,
+        convert_to('{"sequence":"' || sequence || '",' || substr(body, 2), 'UTF8'),
+        tenant_id, sequence
+    FROM said
+), repeatable AS (
+    INSERT INTO answer (tenant_id, application_id, idempotency_key, request, event_id,
+        authenticator_id, factor, at)
+    SELECT e.tenant_id, t.application_id, e.idempotency_key, e.request, e.event_id,
+        e.authenticator_id, t.factor, e.now
+    FROM took t JOIN entry e USING (n) WHERE e.idempotency_key IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT n, consecutive, spent FROM done
