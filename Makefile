@@ -6,7 +6,7 @@ SERVICES := policy enrollment verification notification recovery
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor test bench test-unit check format requirements schemas traceability chaos clean-data clean
+.PHONY: help run doctor test bench test-unit check format requirements schemas traceability chaos sabotage clean-data clean
 
 ##@ Use
 run: $(VENV)/.local ## Start everything on this machine and perform the main job (Ctrl-C stops it)
@@ -44,6 +44,8 @@ traceability: $(VENV)/.dev ## Say which tests show which promise, and how they l
 	@$(BIN)/python -m tools.traceability
 chaos: $(VENV)/.dev ## The long fault runs, about ten minutes; MINUTES=30 for more (docs/reliability.md)
 	@$(BIN)/python -m tools.chaos --minutes $(or $(MINUTES),10) $(addprefix --only ,$(ONLY))
+sabotage: $(VENV)/.dev ## Break the product on purpose, two dozen times, and see a test fail each time
+	@$(BIN)/python -m tools.sabotage $(addprefix --only ,$(ONLY))
 clean: ## Forget the environment
 	rm -rf $(VENV)
 

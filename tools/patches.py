@@ -1,0 +1,219 @@
+"""What `make sabotage` breaks: a place in SQL, a script or a step, and the test that must notice."""
+
+from dataclasses import dataclass
+
+_V = "services/verification"
+_T = "tests/integration/verification"
+_LAST = f"{_T}/test_last_word.py::test_a_right_code_is_refused_where_only_postgresql_knows_why"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One change for the worse, the promise that it breaks, and the test that must see it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    breaks: str
+    test: str
+
+
+PATCHES = (
+    Patch(
+        "accept-same-step-again",
+        f"{_V}/settle.sql",
+        "a.last_step < e.step",
+        "a.last_step <= e.step",
+        "a code is accepted once",
+        f"{_T}/test_verify.py::test_accepts_a_code_once",
+    ),
+    Patch(
+        "accept-removed",
+        f"{_V}/settle.sql",
+        "AND a.status = 'active' AND a.epoch = e.epoch",
+        "AND a.epoch = e.epoch",
+        "a removed authenticator opens nothing",
+        _LAST,
+    ),
+    Patch(
+        "accept-older-epoch",
+        f"{_V}/settle.sql",
+        "AND a.status = 'active' AND a.epoch = e.epoch",
+        "AND a.status = 'active'",
+        "a revocation counts also for what was cached before",
+        _LAST,
+    ),
+    Patch(
+        "accept-locked",
+        f"{_V}/settle.sql",
+        "AND a.last_step < e.step AND h.consecutive < $21 AND h.lookup",
+        "AND a.last_step < e.step AND h.lookup",
+        "a locked subject is not let in",
+        _LAST,
+    ),
+    Patch(
+        "accept-over-budget",
+        f"{_V}/settle.sql",
+        "        AND h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END <= $19\n",
+        "",
+        "nothing over the limit is accepted",
+        _LAST,
+    ),
+    Patch(
+        "accept-revoked-key",
+        f"{_V}/settle.sql",
+        "        AND r.version = c.version AND NOT r.deleted\n",
+        "",
+        "a revoked key gets nothing accepted",
+        f"{_T}/test_memory_may_not_say_yes.py",
+    ),
+    Patch(
+        "accept-renamed",
+        f"{_V}/settle.sql",
+        "AND h.consecutive < $21 AND h.lookup = e.lookup",
+        "AND h.consecutive < $21",
+        "a name opens only what it is the name of",
+        f"{_T}/test_memory_may_not_say_yes.py",
+    ),
+    Patch(
+        "accept-under-used-key",
+        f"{_V}/settle.sql",
+        "w.idempotency_key = e.idempotency_key)",
+        "w.idempotency_key = e.idempotency_key AND false)",
+        "an Idempotency-Key belongs to one request",
+        f"{_T}/test_memory_may_not_say_yes.py",
+    ),
+    Patch(
+        "settle-without-row-lock",
+        f"{_V}/settle.sql",
+        "ORDER BY s.tenant_id, s.id FOR UPDATE OF s",
+        "ORDER BY s.tenant_id, s.id",
+        "every failure is counted",
+        f"{_T}/test_memory_may_not_say_yes.py",
+    ),
+    Patch(
+        "settle-without-event",
+        f"{_V}/settle.sql",
+        "    FROM said\n",
+        "    FROM said WHERE false\n",
+        "no outcome without its event",
+        f"{_T}/test_verify.py::test_accepts_the_code_that_the_phone_shows",
+    ),
+    Patch(
+        "failure-uncounted",
+        f"{_V}/settle.sql",
+        "SET consecutive = s.consecutive + 1",
+        "SET consecutive = s.consecutive",
+        "too many failures in a row lock",
+        f"{_T}/test_verify.py::test_too_many_failures_in_a_row_lock_until_a_new_binding",
+    ),
+    Patch(
+        "two-of-a-person-in-a-batch",
+        f"{_V}/settle.py",
+        "            apart=lambda entry: (entry.caller.tenant, entry.subject_ref),\n",
+        "",
+        "every outcome of a person is settled",
+        f"{_T}/test_settler.py::test_what_waits_when_settling_stops_is_settled",
+    ),
+    Patch(
+        "guess-for-nothing",
+        f"{_V}/scripts/reserve.lua",
+        "tostring(level + weight),",
+        "tostring(level),",
+        "no guess over the limit is evaluated",
+        f"{_T}/test_budget_agrees.py::test_python_lua_and_sql_agree_on_every_guess",
+    ),
+    Patch(
+        "one-guess-too-many",
+        f"{_V}/scripts/reserve.lua",
+        "if level + weight > capacity",
+        "if level + weight > capacity + 1",
+        "no guess over the limit is evaluated",
+        f"{_T}/test_verify.py::test_guesses_over_the_budget_are_never_evaluated",
+    ),
+    Patch(
+        "many-tried-for-one",
+        f"{_V}/scripts/reserve.lua",
+        "if weight == 0 then weight = tonumber(kept[5]) end",
+        "if weight == 0 then weight = 1 end",
+        "several authenticators do not make guessing easier",
+        f"{_T}/test_verify.py::test_several_authenticators_do_not_make_guessing_easier",
+    ),
+    Patch(
+        "old-copy-kept",
+        f"{_V}/scripts/changed.lua",
+        "    redis.call('HDEL', key, 'c')\n",
+        "",
+        "what PostgreSQL contradicted is loaded again",
+        f"{_T}/test_budget_agrees.py",
+    ),
+    Patch(
+        "bucket-forgotten-on-load",
+        f"{_V}/scripts/fill.lua",
+        "level = math.max(math.max(0, level - (later - at) * rate), other)",
+        "level = math.max(0, level - (later - at) * rate)",
+        "a load does not give guesses back",
+        f"{_T}/test_cache.py",
+    ),
+    Patch(
+        "redis-not-told-the-truth",
+        f"{_V}/scripts/failed.lua",
+        "local level = math.max(tonumber(kept), tonumber(ARGV[2 * i]))",
+        "local level = tonumber(kept)",
+        "what was guessed without Redis is not guessed again",
+        f"{_T}/test_slow_and_silent.py"
+        "::test_redis_that_comes_back_knows_what_was_guessed_without_it",
+    ),
+    Patch(
+        "answer-of-another",
+        f"{_V}/script_calls.py",
+        "reply[place] if isinstance(reply, list)",
+        "reply[0] if isinstance(reply, list)",
+        "an answer belongs to its request",
+        f"{_T}/test_outages.py::test_callers_that_go_away_leave_nothing_behind",
+    ),
+    Patch(
+        "guess-free-without-redis",
+        f"{_V}/store/subjects.py",
+        " WHERE id = $1 AND consecutive < $5 AND $6 + greatest(0, spent -",
+        " WHERE id = $1 AND consecutive < $5 AND 0 * $6 + greatest(0, spent -",
+        "without Redis PostgreSQL bounds the guesses",
+        f"{_T}/test_budget_agrees.py::test_python_lua_and_sql_agree_on_every_guess",
+    ),
+    Patch(
+        "repeat-not-looked-up",
+        f"{_V}/use_cases/verify.py",
+        "        if isinstance(first, Accepted):\n            await self.guesses.never_made("
+        "paid.question.tenant, paid.subject_ref, paid.charged)\n            return first\n"
+        "        refused",
+        "        refused",
+        "a repeat minutes later gets the first answer",
+        f"{_T}/test_last_word.py"
+        "::test_a_repeat_minutes_later_gets_the_first_answer_and_costs_no_guess",
+    ),
+    Patch(
+        "seal-for-any-place",
+        "libs/sealing/seal.py",
+        'return b"".join(len(part).to_bytes(4, "big") + part for part in parts)',
+        'return b"" if parts else b""',
+        "a credential opens in its own place only",
+        f"{_T}/test_verify.py::test_a_credential_of_somebody_else_does_not_open",
+    ),
+    Patch(
+        "reasons-for-everybody",
+        f"{_V}/api/verify.py",
+        "reasons = vocabulary.Scope.VERIFY_REASONS in known.caller.scopes",
+        "reasons = True",
+        "strangers cannot tell refusals apart",
+        f"{_T}/test_verify.py::test_strangers_cannot_tell_refusals_apart",
+    ),
+    Patch(
+        "forgetful-redis-taken",
+        f"{_V}/reserve.py",
+        'if policy != "noeviction":',
+        "if policy is None:",
+        "a Redis that may forget is refused",
+        f"{_T}/test_cache.py",
+    ),
+)

@@ -1,0 +1,94 @@
+"""Break the product on purpose, one promise at a time, and see its test fail.
+
+python -m tools.sabotage [--only NAME ...]: each patch of patches.py is made in a copy of the tree,
+where its test must pass before and fail after. Prints one line a patch; exit code 1 where a broken
+product passes its test.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.patches import PATCHES, Patch
+
+_ROOT = Path(__file__).parent.parent
+_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".watchword", ".*_cache", "__pycache__")
+_LONGEST_SECONDS = 300
+
+
+class NotApplicable(Exception):  # noqa: N818
+    """The line that a patch changes is not there, or not once: the list is out of date."""
+
+
+def apply(patch: Patch, tree: Path) -> None:
+    """Change the one place that the patch names."""
+    path = tree / patch.file
+    text = path.read_text()
+    if text.count(patch.old) != 1:
+        raise NotApplicable(f"{patch.name}: {patch.file} has it {text.count(patch.old)} times")
+    path.write_text(text.replace(patch.old, patch.new))
+
+
+def passes(tests: Sequence[str], tree: Path) -> bool:
+    """Tell whether the tests pass; a run without any test is neither, and ends everything."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(  # noqa: S603 - our own tests
+        command,
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        timeout=_LONGEST_SECONDS,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        said = done.stdout.decode()[-2000:]
+        raise RuntimeError(f"pytest ended with {done.returncode}:\n{said}")
+    return done.returncode == 0
+
+
+def noticed(patch: Patch, folder: Path) -> bool:
+    """Tell whether the patch's test fails on a product that is broken by it."""
+    tree = folder / patch.name
+    shutil.copytree(_ROOT, tree, ignore=_LEFT_OUT)
+    try:
+        apply(patch, tree)
+        return not passes([patch.test], tree)
+    finally:
+        shutil.rmtree(tree)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try all patches, or the named ones."""
+    parser = argparse.ArgumentParser(prog="python -m tools.sabotage", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="NAME")
+    wanted = parser.parse_args(arguments).only
+    patches = [patch for patch in PATCHES if wanted is None or patch.name in wanted]
+    if not patches:
+        parser.error("no patch has that name")
+    sys.stdout.write(f"{len(patches)} patches; first their tests, on the product as it is\n")
+    if not passes(sorted({patch.test for patch in patches}), _ROOT):
+        sys.stdout.write("a test fails without any patch\n")
+        return 1
+    unnoticed = 0
+    with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
+        for patch in patches:
+            began = time.monotonic()
+            seen = noticed(patch, Path(folder))
+            unnoticed += not seen
+            verdict = "noticed" if seen else "NOT NOTICED"
+            seconds = time.monotonic() - began
+            sys.stdout.write(f"{verdict:<12} {patch.name:<32} {seconds:4.0f} s  {patch.breaks}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(patches) - unnoticed} of {len(patches)} noticed\n")
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
