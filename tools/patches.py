@@ -1,4 +1,4 @@
-"""What `make sabotage` breaks: a place in SQL, a script or a step, and the test that must notice."""
+"""What `make sabotage` breaks: a place in SQL, a script or a step, and who must notice."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """Break the product on purpose, one promise at a time, and see its test fail.
 
-python -m tools.sabotage [--only NAME ...]: each patch of patches.py is made in a copy of the tree,
+python -m tools.sabotage [--only NAME ...]: each of tools/patches.py is made in a copy of the tree,
 where its test must pass before and fail after. Prints one line a patch; exit code 1 where a broken
 product passes its test.
 """
