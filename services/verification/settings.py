@@ -11,7 +11,8 @@ class Settings(ServiceSettings):
 
     `settle_dsn` is the narrow role's. The bucket of failures holds `guesses_at_once` and loses
     `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
-    `names_in_memory` subjects are found without asking PostgreSQL.
+    `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
+    what receipts say of who issued them: the address by which applications know this deployment.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
@@ -24,3 +25,4 @@ class Settings(ServiceSettings):
     guesses_a_day: int = 20
     consecutive_failures: int = 50
     names_in_memory: int = 100_000
+    receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)

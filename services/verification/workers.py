@@ -81,6 +81,18 @@ async def forget_answers(pool: Pool, *, older_than: timedelta, stop: asyncio.Eve
         await _either(stop, _CLEAN_EVERY)
 
 
+async def rotate_receipt_keys(
+    rotate: Callable[[], Awaitable[None]], *, stop: asyncio.Event
+) -> None:
+    """Publish the next key of receipts when it is due, until asked to stop."""
+    while not stop.is_set():
+        try:
+            await rotate()
+        except INFRASTRUCTURE_ERRORS as error:
+            _LOG.warning("keys of receipts cannot be rotated", exception=type(error).__name__)
+        await _either(stop, _CLEAN_EVERY)
+
+
 async def announce_refusals(
     announce: Callable[[], Awaitable[None]], *, stop: asyncio.Event
 ) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from contracts.vocabulary import Factor, Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
+from services.verification.api.door import Door, Envelope, Question, ReceiptWanted
 from services.verification.api.problems import policy_unknown
 from services.verification.api.schemas import (
     DecisionAnswer,
@@ -14,7 +15,6 @@ from services.verification.api.schemas import (
     VerifyAnswer,
     VerifyRequest,
 )
-from services.verification.api.verify import Door, Envelope, Question
 from services.verification.use_cases.decide import Decide, PolicyUnknown
 
 IdempotencyKey = Annotated[
@@ -62,7 +62,8 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
         "/verify",
         summary="Judge a code",
         description="200 is an accepted code, which is now spent, and nothing else is. Every"
-        " refusal is the same 403; keys with the scope `verify:reasons` hear why.",
+        " refusal is the same 403; keys with the scope `verify:reasons` hear why. With `receipt`,"
+        " the answer carries a signed receipt that says the nonce, for those who cannot ask us.",
         response_model=VerifyAnswer,
         dependencies=[may_verify],
         responses=documented(401, 403, 422),
@@ -70,7 +71,8 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     async def verify_code(
         body: VerifyRequest, request: Request, idempotency_key: IdempotencyKey = None
     ) -> Response:
-        question = Question(body.subject, body.code, body.authenticator)
+        wanted = ReceiptWanted(body.receipt.nonce) if body.receipt is not None else None
+        question = Question(body.subject, body.code, body.authenticator, wanted)
         envelope = Envelope(
             authorization=request.headers["authorization"],
             idempotency_key=idempotency_key,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor
@@ -15,6 +15,10 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 # Six to ten ASCII digits; how many exactly is the authenticator's to say.
 Code = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$")]
+
+
+# Chosen by the application for one login, so that a receipt cannot be used in another.
+Nonce = Annotated[str, StringConstraints(strict=True, pattern=r"^[!-~]{8,128}$")]
 
 
 class DecisionRequest(BaseModel):
@@ -33,6 +37,13 @@ class DecisionAnswer(BaseModel):
     policy_version: int
 
 
+class ReceiptRequest(BaseModel):
+    """Asks for a signed receipt that says this nonce."""
+
+    model_config = _STRICT
+    nonce: Nonce
+
+
 class VerifyRequest(BaseModel):
     """A code, as the person typed it; `authenticator` narrows it to one of several."""
 
@@ -40,10 +51,11 @@ class VerifyRequest(BaseModel):
     subject: SubjectName
     code: Code
     authenticator: UUID | None = None
+    receipt: ReceiptRequest | None = None
 
 
 class VerifyAnswer(BaseModel):
-    """The code was right, and is now spent."""
+    """The code was right, and is now spent; `receipt` is there where it was asked for."""
 
     outcome: Literal["accepted"]
     authenticator: UUID
@@ -52,3 +64,24 @@ class VerifyAnswer(BaseModel):
     amr: list[str]
     event_id: UUID
     verified_at: datetime
+    receipt: str | None = Field(
+        default=None,
+        description="A JSON Web Signature, good for 5 minutes; keys: `/v1/receipts/keys`.",
+    )
+
+
+class ReceiptKey(BaseModel):
+    """A public key (RFC 7517)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class ReceiptKeySet(BaseModel):
+    """All keys by which receipts may be signed now or soon, or that have signed lately."""
+
+    keys: list[ReceiptKey]

@@ -2,6 +2,8 @@
 
 import hmac
 
+DIGEST_LENGTH = 32
+
 
 def lookup_digest(key: bytes, subject: str) -> bytes:
     """Return HMAC-SHA256 of the name under the tenant's key; the name has one form already."""

@@ -1,0 +1,173 @@
+"""The door to verifying: who may ask, and how an outcome becomes an answer."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, assert_never
+from uuid import UUID
+
+import msgspec
+from starlette.responses import Response
+
+from contracts import vocabulary
+from libs.telemetry import current_traceparent
+from libs.web.problems import Problem, problem_response
+from services.verification.api.problems import (
+    authority_down,
+    key_reused,
+    not_verified,
+    policy_unknown,
+    unauthenticated,
+)
+from services.verification.directory import Directory, Known
+from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused
+from services.verification.domain.receipt import SigningKey
+from services.verification.settle import AuthorityDown, KnownCaller
+from services.verification.use_cases.question import Attempt
+from services.verification.use_cases.receipts import Receipts
+from services.verification.use_cases.verify import Verify
+
+# Refusals leave on this grid, so that the time tells strangers nothing (promise 6).
+_GRID = timedelta(milliseconds=50)
+
+
+class ReceiptWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The application wants a receipt that says this nonce."""
+
+    nonce: str
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request: who it is, the code as typed, and which authenticator if only one."""
+
+    subject: str
+    code: str
+    authenticator: UUID | None = None
+    receipt: ReceiptWanted | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    outcome: Literal["accepted"]
+    authenticator: UUID
+    factor: str
+    acr: str
+    amr: tuple[str, ...]
+    event_id: UUID
+    verified_at: datetime
+    receipt: str | None = None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What stands around a question: whose key, which repeat, which trace."""
+
+    authorization: str
+    idempotency_key: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class Door:
+    """Judges questions for callers who may ask."""
+
+    verify: Verify
+    directory: Directory
+    receipts: Receipts
+
+    async def __call__(self, question: Question, envelope: Envelope) -> Response:
+        """Return the answer; raises Problem, or what the machinery raises."""
+        began = asyncio.get_running_loop().time()
+        known = await self._known(envelope)
+        # Before the code is judged: an outcome whose receipt cannot be signed is of little use.
+        keys = await self.receipts.keys() if question.receipt is not None else ()
+        outcome = await self._judge(known, question, envelope)
+        if isinstance(outcome, CallerChanged):
+            self.directory.forget()
+            known = await self._known(envelope)
+            outcome = await self._judge(known, question, envelope)
+        match outcome:
+            case Accepted():
+                return _accepted(outcome, self._receipt(outcome, known, question, keys))
+            case Refused():
+                return await _refused(outcome, known, began)
+            case KeyReused():
+                raise key_reused()
+            case CallerChanged():
+                raise authority_down()
+            case _:
+                assert_never(outcome)
+
+    async def _known(self, envelope: Envelope) -> Known:
+        known = await self.directory.known(envelope.authorization)
+        if known is None:
+            raise unauthenticated()
+        if vocabulary.Scope.VERIFY not in known.caller.scopes:
+            raise Problem(
+                403,
+                "missing_scope",
+                "The application key lacks a scope",
+                detail=vocabulary.Scope.VERIFY,
+            )
+        return known
+
+    async def _judge(
+        self, known: Known, question: Question, envelope: Envelope
+    ) -> Accepted | Refused | KeyReused | CallerChanged:
+        if known.policy is None:
+            raise policy_unknown()
+        caller = known.caller
+        attempt = Attempt(
+            caller=KnownCaller(caller.tenant_id, caller.application_id, known.version),
+            subject=question.subject,
+            code=question.code,
+            authenticator_id=question.authenticator,
+            idempotency_key=envelope.idempotency_key,
+            factors=known.policy.factors,
+            traceparent=current_traceparent() or envelope.traceparent,
+            nonce=question.receipt.nonce if question.receipt is not None else None,
+            policy_version=known.policy.version,
+        )
+        try:
+            return await self.verify(attempt)
+        except AuthorityDown:
+            raise authority_down() from None
+
+    def _receipt(
+        self, outcome: Accepted, known: Known, question: Question, keys: Sequence[SigningKey]
+    ) -> str | None:
+        if question.receipt is None:
+            return None
+        return self.receipts.sign(
+            outcome,
+            keys,
+            application_id=known.caller.application_id,
+            subject=question.subject,
+            nonce=question.receipt.nonce,
+        )
+
+
+def _accepted(outcome: Accepted, receipt: str | None) -> Response:
+    body = _Answer(
+        outcome="accepted",
+        authenticator=outcome.authenticator_id,
+        factor=outcome.factor,
+        acr=ACR,
+        amr=outcome.amr,
+        event_id=outcome.event_id,
+        verified_at=outcome.at,
+        receipt=receipt,
+    )
+    return Response(
+        msgspec.json.encode(body),
+        headers={"cache-control": "no-store"},
+        media_type="application/json",
+    )
+
+
+async def _refused(refused: Refused, known: Known, began: float) -> Response:
+    reasons = vocabulary.Scope.VERIFY_REASONS in known.caller.scopes
+    if not reasons:
+        grid = _GRID.total_seconds()
+        passed = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(grid - passed % grid)
+    return problem_response(not_verified(refused, reasons=reasons))
