@@ -21,6 +21,7 @@ from libs.service.parts import MessagingHealth, consumer_part, database_check, s
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
+from services.verification.api.devices import device_routes
 from services.verification.api.door import Door
 from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
@@ -39,6 +40,7 @@ from services.verification.settle import Settler
 from services.verification.use_cases.compute import Compute
 from services.verification.use_cases.credentials import Credentials
 from services.verification.use_cases.decide import Decide
+from services.verification.use_cases.devices import Devices
 from services.verification.use_cases.guesses import Guesses
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
@@ -47,6 +49,7 @@ from services.verification.workers import (
     ClaimWorker,
     announce_refusals,
     forget_answers,
+    forget_old_devices,
     rotate_receipt_keys,
 )
 
@@ -146,12 +149,15 @@ def assemble(
         clock=clock,
     )
     receipts = Receipts(pool=pool, data_keys=data_keys, clock=clock, issuer=settings.receipt_issuer)
-    door = Door(verify, directory, receipts)
+    devices = Devices(pool, data_keys, clock, settings.remember_for)
+    door = Door(verify, directory, receipts, devices)
+    find = find_caller(pool)
     documented = public_app(
         SERVICE,
         title="Watchword: decisions and verification",
         routers=[
-            public_routes(decide=Decide(pool, data_keys), door=door, find=find_caller(pool)),
+            public_routes(decide=Decide(pool, data_keys, devices), door=door, find=find),
+            device_routes(devices, find),
             receipt_routes(receipts),
         ],
     )
@@ -193,7 +199,11 @@ def _summing_up(refusals: Refusals) -> Part:
 
 def _cleaning(plumbing: Plumbing) -> Part:
     async def clean(stop: asyncio.Event) -> None:
-        await forget_answers(plumbing.worker_pool, older_than=ANSWERS_KEPT, stop=stop)
+        pool = plumbing.worker_pool
+        async with asyncio.TaskGroup() as both:
+            both.create_task(forget_answers(pool, older_than=ANSWERS_KEPT, stop=stop))
+            # A repeat must find the device that its first answer made.
+            both.create_task(forget_old_devices(pool, kept=2 * ANSWERS_KEPT, stop=stop))
 
     return clean
 

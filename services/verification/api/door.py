@@ -24,6 +24,7 @@ from services.verification.directory import Directory, Known
 from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused
 from services.verification.domain.receipt import SigningKey
 from services.verification.settle import AuthorityDown, KnownCaller
+from services.verification.use_cases.devices import Devices, Kept
 from services.verification.use_cases.question import Attempt
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.verify import Verify
@@ -38,6 +39,12 @@ class ReceiptWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nonce: str
 
 
+class DeviceWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the person wants this device to be remembered."""
+
+    remember: bool
+
+
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a request: who it is, the code as typed, and which authenticator if only one."""
 
@@ -45,6 +52,18 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str
     authenticator: UUID | None = None
     receipt: ReceiptWanted | None = None
+    device: DeviceWanted | None = None
+
+    @property
+    def remember(self) -> bool:
+        """Tell whether the device is to be remembered."""
+        return self.device is not None and self.device.remember
+
+
+class _Device(msgspec.Struct, frozen=True):
+    id: UUID
+    token: str
+    expires: datetime
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +75,7 @@ class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     event_id: UUID
     verified_at: datetime
     receipt: str | None = None
+    device: _Device | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -73,6 +93,7 @@ class Door:
     verify: Verify
     directory: Directory
     receipts: Receipts
+    devices: Devices
 
     async def __call__(self, question: Question, envelope: Envelope) -> Response:
         """Return the answer; raises Problem, or what the machinery raises."""
@@ -87,7 +108,8 @@ class Door:
             outcome = await self._judge(known, question, envelope)
         match outcome:
             case Accepted():
-                return _accepted(outcome, self._receipt(outcome, known, question, keys))
+                kept = await self._remember(outcome, known) if question.remember else None
+                return _accepted(outcome, self._receipt(outcome, known, question, keys), kept)
             case Refused():
                 return await _refused(outcome, known, began)
             case KeyReused():
@@ -125,12 +147,19 @@ class Door:
             factors=known.policy.factors,
             traceparent=current_traceparent() or envelope.traceparent,
             nonce=question.receipt.nonce if question.receipt is not None else None,
+            remember=question.remember,
             policy_version=known.policy.version,
         )
         try:
             return await self.verify(attempt)
         except AuthorityDown:
             raise authority_down() from None
+
+    async def _remember(self, outcome: Accepted, known: Known) -> Kept | None:
+        caller = known.caller
+        return await self.devices.remember(
+            outcome, tenant=caller.tenant_id, application=caller.application_id
+        )
 
     def _receipt(
         self, outcome: Accepted, known: Known, question: Question, keys: Sequence[SigningKey]
@@ -146,7 +175,7 @@ class Door:
         )
 
 
-def _accepted(outcome: Accepted, receipt: str | None) -> Response:
+def _accepted(outcome: Accepted, receipt: str | None, kept: Kept | None) -> Response:
     body = _Answer(
         outcome="accepted",
         authenticator=outcome.authenticator_id,
@@ -156,6 +185,7 @@ def _accepted(outcome: Accepted, receipt: str | None) -> Response:
         event_id=outcome.event_id,
         verified_at=outcome.at,
         receipt=receipt,
+        device=_Device(kept.device_id, kept.token, kept.expires) if kept is not None else None,
     )
     return Response(
         msgspec.json.encode(body),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor
@@ -26,6 +26,19 @@ class DecisionRequest(BaseModel):
 
     model_config = _STRICT
     subject: SubjectName
+    device: Annotated[str, StringConstraints(strict=True, max_length=512)] | None = Field(
+        default=None,
+        description="The token that the device keeps. One that is unknown, expired or malformed"
+        " is as good as none; one that was spent before drops the device.",
+    )
+
+
+class DeviceKept(BaseModel):
+    """What the device is to keep instead of what it kept before; the token is good once."""
+
+    id: UUID
+    token: str
+    expires: datetime
 
 
 class DecisionAnswer(BaseModel):
@@ -35,6 +48,10 @@ class DecisionAnswer(BaseModel):
     reason: Reason
     factors: list[Factor]
     policy_version: int
+    remembered: bool = Field(
+        description="Let in by a remembered device: one factor only, in NIST's terms AAL1."
+    )
+    device: DeviceKept | None = None
 
 
 class ReceiptRequest(BaseModel):
@@ -42,6 +59,13 @@ class ReceiptRequest(BaseModel):
 
     model_config = _STRICT
     nonce: Nonce
+
+
+class DeviceRequest(BaseModel):
+    """Says whether the person wants this device to be remembered."""
+
+    model_config = _STRICT
+    remember: StrictBool
 
 
 class VerifyRequest(BaseModel):
@@ -52,10 +76,11 @@ class VerifyRequest(BaseModel):
     code: Code
     authenticator: UUID | None = None
     receipt: ReceiptRequest | None = None
+    device: DeviceRequest | None = None
 
 
 class VerifyAnswer(BaseModel):
-    """The code was right, and is now spent; `receipt` is there where it was asked for."""
+    """The code was right, and is now spent; `receipt` and `device` come where asked for."""
 
     outcome: Literal["accepted"]
     authenticator: UUID
@@ -68,6 +93,29 @@ class VerifyAnswer(BaseModel):
         default=None,
         description="A JSON Web Signature, good for 5 minutes; keys: `/v1/receipts/keys`.",
     )
+    device: DeviceKept | None = None
+
+
+class DeviceSearch(BaseModel):
+    """Whose devices; in the body, because addresses of requests are logged."""
+
+    model_config = _STRICT
+    subject: SubjectName
+
+
+class DeviceShown(BaseModel):
+    """A device by which this application knows somebody."""
+
+    id: UUID
+    remembered_at: datetime
+    last_used: datetime
+    expires: datetime
+
+
+class DeviceList(BaseModel):
+    """All of them, the oldest first."""
+
+    devices: list[DeviceShown]
 
 
 class ReceiptKey(BaseModel):

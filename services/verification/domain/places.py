@@ -5,6 +5,7 @@ from uuid import UUID
 LOOKUP = "subject lookup"
 CREDENTIAL = "credential"
 RECEIPT_KEY = "receipt key"
+DEVICE = "remembered device"
 
 
 def credential_place(

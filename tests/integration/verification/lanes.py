@@ -14,7 +14,7 @@ def whole_bodies(app: ASGIApp) -> ASGIApp:
         message = await receive()
         while message.get("more_body", False):
             more = await receive()
-            message = more | {"body": message["body"] + more["body"]}
+            message = {**more, "body": message["body"] + more["body"]}
         waiting: list[Message] = [message]
 
         async def once() -> Message:
