@@ -1,7 +1,7 @@
 """Remembered devices: asked again after a week, after a theft and after every removal."""
 
 import json
-from asyncio import gather
+from asyncio import create_task, gather, wait
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +15,15 @@ from contracts.internal import RevokedAuthenticator
 from contracts.policy import SUBJECT_STATE, SubjectState
 from contracts.vocabulary import Factor, Language, Requirement, Scope
 from libs.postgres.pool import tenant_transaction
+from services.verification.domain.device import read, written
 from services.verification.domain.outcome import Accepted
 from services.verification.store.devices import delete_old
+from tests.integration.messaging.bench import until
 from tests.integration.verification.conftest import Application, Person, World, running_world
 from tests.integration.verification.processes import url_of
 from tests.integration.verification.test_claims import revoke
 
+RECEIPT: dict[str, object] = {"receipt": {"nonce": "nonce-of-a-login"}}
 REMEMBER: dict[str, object] = {"device": {"remember": True}}
 
 
@@ -160,7 +163,7 @@ async def test_a_repeat_gets_the_same_device_and_remembers_no_other(
     application = await world.application()
     person = await world.person(application.tenant)
     code, key = world.code(person), uuid4().hex
-    more = REMEMBER | {"receipt": {"nonce": "nonce-of-a-login"}}
+    more = REMEMBER | RECEIPT
 
     answers = await gather(
         *(ask(world, application, person, code=code, key=key, more=more) for _ in range(4))
@@ -172,8 +175,6 @@ async def test_a_repeat_gets_the_same_device_and_remembers_no_other(
     assert answers[0].status_code == 200
     assert len({answer.content for answer in answers}) == 1
     assert (await world.events(person)).count("mfa.device_remembered") == 1
-    without = await ask(world, application, person, code=code, key=key, more={})
-    assert without.json()["code"] == "idempotency_key_reused"
 
 
 @pytest.mark.fault("R10")
@@ -327,20 +328,81 @@ async def test_a_removal_that_overtakes_the_answer_leaves_no_device(world: World
 
 
 @pytest.mark.security("S1")
-async def test_a_removal_racing_the_answer_leaves_no_device(world: World) -> None:
+async def test_a_removal_that_is_under_way_ends_before_a_device_is_remembered(
+    world: World,
+) -> None:
     application = await world.application()
-    crowd = [await world.person(application.tenant) for _ in range(12)]
-
-    answers = await gather(
-        *(ask(world, application, person) for person in crowd),
-        *(revoke(world, person) for person in crowd),
+    person = await world.person(application.tenant)
+    answer = (await ask(world, application, person, more={})).json()
+    accepted = Accepted(answer["event_id"], person.authenticator_id, "totp", world.clock())
+    devices = world.parts.door.devices
+    one = RevokedAuthenticator(
+        authenticator_id=person.authenticator_id, factor=Factor.TOTP, epoch=2
     )
 
-    tokens = [one.json().get("device") for one in answers[: len(crowd)] if one is not None]
-    for person, kept in zip(crowd, tokens, strict=True):
-        if kept is not None:
-            assert not await is_known(world, application, person, kept["token"])
-    assert await world.rows("SELECT 1 FROM device WHERE forgotten_at IS NULL") == []
+    async with tenant_transaction(world.plumbing.app_pool, person.tenant) as tx:
+        await world.parts.events.credentials.revoke(
+            tx, tenant=person.tenant, subject=person.subject_ref, revoked=(one,), reset_id=None
+        )
+        remembering = create_task(
+            devices.remember(accepted, tenant=person.tenant, application=application.application_id)
+        )
+        await wait((remembering,), timeout=0.5)
+
+    assert await remembering is None
+    assert await world.rows("SELECT 1 FROM device") == []
+
+
+@pytest.mark.security("S1")
+async def test_parallel_uses_make_one_generation(world: World) -> None:
+    application, person, token = await remembered(world)
+    superuser = await world.stored.superuser()
+
+    async with superuser.transaction():
+        await superuser.execute("SELECT 1 FROM device FOR UPDATE")
+        asked = [create_task(decide(world, application, person, token)) for _ in range(4)]
+        await until(lambda: _all_wait(world, 4))
+    answers = await gather(*asked)
+    await superuser.close()
+
+    assert len({answer.json()["device"]["token"] for answer in answers}) == 1
+    assert await world.rows("SELECT generation FROM device") == [{"generation": 2}]
+
+
+async def _all_wait(world: World, number: int) -> bool:
+    rows = await world.rows(
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return len(rows) >= number
+
+
+@pytest.mark.security("S12")
+async def test_a_token_that_we_did_not_make_is_unknown(world: World) -> None:
+    application, person, token = await remembered(world)
+    said = read(token)
+    assert said is not None
+
+    for forged in (written(said, b"x" * 32), token[:-2] + ("AA" if token[-2:] != "AA" else "BB")):
+        assert not await is_known(world, application, person, forged)
+    assert await is_known(world, application, person, token)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(REMEMBER, {}), ({}, REMEMBER), (REMEMBER, RECEIPT), (RECEIPT, REMEMBER | RECEIPT)],
+)
+async def test_asking_for_something_else_is_another_request(
+    world: World, first: dict[str, object], second: dict[str, object]
+) -> None:
+    application = await world.application()
+    person = await world.person(application.tenant)
+    code, key = world.code(person), uuid4().hex
+    await ask(world, application, person, code=code, key=key, more=first)
+
+    answer = await ask(world, application, person, code=code, key=key, more=second)
+
+    assert answer.json()["code"] == "idempotency_key_reused"
 
 
 @pytest.mark.security("S6")
