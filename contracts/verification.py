@@ -83,6 +83,34 @@ class VerificationRefused(BaseModel):
     since: datetime
 
 
+class DeviceRemembered(BaseModel):
+    """A device may let its person in without a second factor until `expires`."""
+
+    model_config = PUBLISHED
+    device_id: UUID
+    application_id: UUID
+    expires: datetime
+
+
+class ForgottenBecause(StrEnum):
+    """Why a device is remembered no more; that its time was over is not announced."""
+
+    THEFT = "theft"
+    REVOKED = "revoked"
+    AUTHENTICATOR_REMOVED = "authenticator_removed"
+    RESET = "reset"
+    SUBJECT_DELETED = "subject_deleted"
+
+
+class DeviceForgotten(BaseModel):
+    """A device is asked again from now on; `theft`: a token that was spent came back."""
+
+    model_config = PUBLISHED
+    device_id: UUID
+    application_id: UUID
+    reason: ForgottenBecause
+
+
 CREDENTIAL_CLAIMED = EventType(
     "mfa.credential_claimed",
     1,
@@ -120,4 +148,20 @@ VERIFICATION_REFUSED = EventType(
     EVENTS,
     VerificationRefused,
     "Attempts were refused without a look at the code, summed up by the minute.",
+)
+DEVICE_REMEMBERED = EventType(
+    "mfa.device_remembered",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    DeviceRemembered,
+    "A device is remembered for some days.",
+)
+DEVICE_FORGOTTEN = EventType(
+    "mfa.device_forgotten",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    DeviceForgotten,
+    "A device is remembered no more.",
 )

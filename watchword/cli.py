@@ -198,6 +198,16 @@ def keys_list(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     _OUT.print(table)
 
 
+@keys_app.command("rotate-receipts")
+def keys_rotate_receipts(data: Data = DEFAULT_DATA) -> None:
+    """Publish the next key of receipts now; it signs a day later, when all have fetched it."""
+    asked = _run(sealing.replace_receipt_key(find_place_or_exit(data)))
+    if not asked:
+        _OUT.print("There is no key yet; the first one is made when it is needed.")
+        raise typer.Exit(1)
+    _OUT.print("The next key is at /v1/receipts/keys within a minute, and signs a day later.")
+
+
 @app.command()
 def code(
     key: Annotated[str, typer.Argument(help="The key to retype, with or without spaces.")],

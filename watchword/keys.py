@@ -28,20 +28,36 @@ async def data_keys(place: Place) -> list[KeyRow]:
     return [row for service in SERVICES for row in await _of_service(place, service)]
 
 
-async def _of_service(place: Place, service: str) -> list[KeyRow]:
-    role = f"{service}_owner"
-    password = place.secrets.passwords[role]
+async def replace_receipt_key(place: Place) -> bool:
+    """Ask for the next key of receipts; False where there is none yet to replace.
+
+    The worker makes it within a minute. Raises NoSystem where PostgreSQL does not answer.
+    """
+    connection = await _connect(place, "verification")
     try:
-        connection = await asyncpg.connect(
+        done = await connection.execute("UPDATE receipt_key SET replace_at = now()")
+    finally:
+        await connection.close()
+    return bool(done != "UPDATE 0")
+
+
+async def _connect(place: Place, service: str) -> "asyncpg.Connection[asyncpg.Record]":
+    role = f"{service}_owner"
+    try:
+        return await asyncpg.connect(
             host="127.0.0.1",
             port=place.ports["postgres"],
             user=role,
-            password=password,
+            password=place.secrets.passwords[role],
             database="watchword",
             timeout=3,
         )
     except (OSError, asyncpg.PostgresError) as error:
         raise NoSystem(f"PostgreSQL does not answer ({type(error).__name__}): is it up?") from None
+
+
+async def _of_service(place: Place, service: str) -> list[KeyRow]:
+    connection = await _connect(place, service)
     try:
         if not await connection.fetchval("SELECT to_regclass('data_key') IS NOT NULL"):
             return []

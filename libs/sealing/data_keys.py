@@ -7,6 +7,9 @@ from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.sealing.key_file import KeyFile
 from libs.sealing.seal import KEY_LENGTH, DataKey
 
+# Keys that belong to no customer are kept inside a wall of their own; new ids are never this one.
+DEPLOYMENT = UUID(int=0)
+
 DATA_KEY_TABLE = """
 CREATE TABLE data_key (
     tenant_id uuid NOT NULL,

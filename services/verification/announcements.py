@@ -7,13 +7,18 @@ from contracts.envelope import about_person
 from contracts.verification import (
     CREDENTIAL_CLAIMED,
     CREDENTIAL_FORGOTTEN,
+    DEVICE_FORGOTTEN,
+    DEVICE_REMEMBERED,
     LOCKED,
     VERIFICATION_FAILED,
     VERIFICATION_REFUSED,
     VERIFIED,
     CredentialClaimed,
     CredentialForgotten,
+    DeviceForgotten,
+    DeviceRemembered,
     FailureReason,
+    ForgottenBecause,
     Locked,
     LockReason,
     VerificationFailed,
@@ -129,3 +134,31 @@ def credential_forgotten(
     """Say that nothing of this authenticator is accepted any more."""
     data = CredentialForgotten(authenticator_id=authenticator_id, epoch=epoch, reset_id=reset_id)
     return about_person(CREDENTIAL_FORGOTTEN, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def device_remembered(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    application_id: UUID,
+    device_id: UUID,
+    expires: datetime,
+    now: datetime,
+) -> CloudEvent:
+    """Say that a device may let its person in without a second factor for a while."""
+    data = DeviceRemembered(device_id=device_id, application_id=application_id, expires=expires)
+    return about_person(DEVICE_REMEMBERED, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def device_forgotten(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    application_id: UUID,
+    device_id: UUID,
+    reason: ForgottenBecause,
+    now: datetime,
+) -> CloudEvent:
+    """Say that a device is asked again."""
+    data = DeviceForgotten(device_id=device_id, application_id=application_id, reason=reason)
+    return about_person(DEVICE_FORGOTTEN, data, tenant=tenant, subject_ref=subject_ref, now=now)

@@ -21,9 +21,12 @@ from libs.service.parts import MessagingHealth, consumer_part, database_check, s
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
+from services.verification.api.devices import device_routes
+from services.verification.api.door import Door
 from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
-from services.verification.api.verify import Door, fast_lane
+from services.verification.api.receipts import receipt_routes
+from services.verification.api.verify import fast_lane
 from services.verification.consumer import TOPICS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
@@ -37,10 +40,18 @@ from services.verification.settle import Settler
 from services.verification.use_cases.compute import Compute
 from services.verification.use_cases.credentials import Credentials
 from services.verification.use_cases.decide import Decide
+from services.verification.use_cases.devices import Devices
 from services.verification.use_cases.guesses import Guesses
+from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
 from services.verification.use_cases.verify import ANSWERS_KEPT, Verify
-from services.verification.workers import ClaimWorker, announce_refusals, forget_answers
+from services.verification.workers import (
+    ClaimWorker,
+    announce_refusals,
+    forget_answers,
+    forget_old_devices,
+    rotate_receipt_keys,
+)
 
 SERVICE = Service.VERIFICATION.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -58,6 +69,7 @@ class Assembled:
     settler: Settler
     lookups: Lookups
     refusals: Refusals
+    receipts: Receipts
     claims: ClaimWorker
     events: Events
 
@@ -94,7 +106,7 @@ async def build() -> AsyncIterator[Roles]:
             internal=parts.internal,
             public=parts.public,
             api=[parts.settler.run, parts.lookups.run, _summing_up(parts.refusals)],
-            consumer=[consumer, parts.claims.run, _cleaning(plumbing)],
+            consumer=[consumer, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
         )
 
 
@@ -136,11 +148,18 @@ def assemble(
         data_keys=data_keys,
         clock=clock,
     )
-    door = Door(verify, directory)
+    receipts = Receipts(pool=pool, data_keys=data_keys, clock=clock, issuer=settings.receipt_issuer)
+    devices = Devices(pool, data_keys, clock, settings.remember_for)
+    door = Door(verify, directory, receipts, devices)
+    find = find_caller(pool)
     documented = public_app(
         SERVICE,
         title="Watchword: decisions and verification",
-        routers=[public_routes(decide=Decide(pool, data_keys), door=door, find=find_caller(pool))],
+        routers=[
+            public_routes(decide=Decide(pool, data_keys, devices), door=door, find=find),
+            device_routes(devices, find),
+            receipt_routes(receipts),
+        ],
     )
     internal = internal_app(
         SERVICE,
@@ -157,6 +176,7 @@ def assemble(
         settler=settler,
         lookups=lookups,
         refusals=refusals,
+        receipts=receipts,
         claims=claims,
         events=Events(credentials, claims.wake),
     )
@@ -179,6 +199,17 @@ def _summing_up(refusals: Refusals) -> Part:
 
 def _cleaning(plumbing: Plumbing) -> Part:
     async def clean(stop: asyncio.Event) -> None:
-        await forget_answers(plumbing.worker_pool, older_than=ANSWERS_KEPT, stop=stop)
+        pool = plumbing.worker_pool
+        async with asyncio.TaskGroup() as both:
+            both.create_task(forget_answers(pool, older_than=ANSWERS_KEPT, stop=stop))
+            # A repeat must find the device that its first answer made.
+            both.create_task(forget_old_devices(pool, kept=2 * ANSWERS_KEPT, stop=stop))
 
     return clean
+
+
+def _rotating(receipts: Receipts) -> Part:
+    async def rotate(stop: asyncio.Event) -> None:
+        await rotate_receipt_keys(receipts.rotate, stop=stop)
+
+    return rotate

@@ -1,9 +1,14 @@
 """What verification is told from outside; environment variables WATCHWORD_VERIFICATION_..."""
 
+from datetime import timedelta
+
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from libs.service.settings import ServiceSettings
+
+# NIST SP 800-63B-4 section 2.1.3: at AAL1, a person proves anew after 30 days.
+_LONGEST = timedelta(days=30)
 
 
 class Settings(ServiceSettings):
@@ -11,7 +16,9 @@ class Settings(ServiceSettings):
 
     `settle_dsn` is the narrow role's. The bucket of failures holds `guesses_at_once` and loses
     `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
-    `names_in_memory` subjects are found without asking PostgreSQL.
+    `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
+    what receipts say of who issued them: the address by which applications know this deployment.
+    A device that is remembered is asked again after `remember_for`.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
@@ -24,3 +31,5 @@ class Settings(ServiceSettings):
     guesses_a_day: int = 20
     consecutive_failures: int = 50
     names_in_memory: int = 100_000
+    receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)
+    remember_for: timedelta = Field(default=timedelta(days=7), gt=timedelta(0), le=_LONGEST)

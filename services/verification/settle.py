@@ -44,7 +44,10 @@ class KnownCaller(msgspec.Struct, frozen=True):
 
 
 class Idempotency(msgspec.Struct, frozen=True):
-    """The caller's Idempotency-Key and request, as digests, for the answer to be repeated."""
+    """The caller's Idempotency-Key and request, as digests, for the answer to be repeated.
+
+    What a repeat cannot know but has to say again stands behind the digest of the request.
+    """
 
     key: bytes
     request: bytes

@@ -13,6 +13,7 @@ from libs.sealing.seal import SealBroken
 from libs.telemetry import span
 from libs.web.internal_client import Refused, Unreachable
 from services.verification.store import claims
+from services.verification.store.devices import delete_old
 
 _LOG = structlog.get_logger("workers")
 _AT_ONCE = 20
@@ -78,6 +79,28 @@ async def forget_answers(pool: Pool, *, older_than: timedelta, stop: asyncio.Eve
             await pool.execute("DELETE FROM answer WHERE at < now() - $1::interval", older_than)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             _LOG.warning("answers cannot be cleaned up", exception=type(error).__name__)
+        await _either(stop, _CLEAN_EVERY)
+
+
+async def forget_old_devices(pool: Pool, *, kept: timedelta, stop: asyncio.Event) -> None:
+    """Delete devices that were forgotten or expired longer ago than `kept`, until asked to stop."""
+    while not stop.is_set():
+        try:
+            await delete_old(pool, kept)
+        except INFRASTRUCTURE_ERRORS as error:
+            _LOG.warning("devices cannot be cleaned up", exception=type(error).__name__)
+        await _either(stop, _CLEAN_EVERY)
+
+
+async def rotate_receipt_keys(
+    rotate: Callable[[], Awaitable[None]], *, stop: asyncio.Event
+) -> None:
+    """Publish the next key of receipts when it is due, until asked to stop."""
+    while not stop.is_set():
+        try:
+            await rotate()
+        except INFRASTRUCTURE_ERRORS as error:
+            _LOG.warning("keys of receipts cannot be rotated", exception=type(error).__name__)
         await _either(stop, _CLEAN_EVERY)
 
 

@@ -23,6 +23,10 @@ def key_reused() -> Problem:
     return Problem(422, "idempotency_key_reused", title)
 
 
+def no_such_device() -> Problem:
+    return Problem(404, "not_found", "There is no such thing here")
+
+
 def unauthenticated() -> Problem:
     return Problem(401, "unauthenticated", "A valid application key is needed")
 

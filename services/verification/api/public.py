@@ -8,14 +8,15 @@ from contracts.vocabulary import Factor, Scope
 from libs.telemetry import current_traceparent, read_traceparent
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
+from services.verification.api.door import DeviceWanted, Door, Envelope, Question, ReceiptWanted
 from services.verification.api.problems import policy_unknown
 from services.verification.api.schemas import (
     DecisionAnswer,
     DecisionRequest,
+    DeviceKept,
     VerifyAnswer,
     VerifyRequest,
 )
-from services.verification.api.verify import Door, Envelope, Question
 from services.verification.use_cases.decide import Decide, PolicyUnknown
 
 IdempotencyKey = Annotated[
@@ -37,7 +38,9 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     @router.post(
         "/decisions",
         summary="Decide what to ask",
-        description="`allow`, `challenge` (ask for a code) or `enroll` (there is no factor yet).",
+        description="`allow`, `challenge` (ask for a code) or `enroll` (there is no factor yet)."
+        " A remembered device turns `challenge` into `allow`, and gets its next token.",
+        response_model_exclude_none=True,
         responses=documented(401, 403, 422),
     )
     async def decisions(
@@ -45,25 +48,33 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     ) -> DecisionAnswer:
         response.headers["Cache-Control"] = "no-store"
         try:
-            decision, policy = await decide(
+            decided = await decide(
                 tenant=caller.tenant_id,
                 application_id=caller.application_id,
                 subject=body.subject,
+                device=body.device,
             )
         except PolicyUnknown:
             raise policy_unknown() from None
+        decision, kept = decided.decision, decided.kept
         return DecisionAnswer(
             decision=decision.kind,
             reason=decision.reason,
             factors=[Factor(factor) for factor in decision.factors],
-            policy_version=policy.version,
+            policy_version=decided.policy_version,
+            remembered=kept is not None,
+            device=DeviceKept(id=kept.device_id, token=kept.token, expires=kept.expires)
+            if kept is not None
+            else None,
         )
 
     @router.post(
         "/verify",
         summary="Judge a code",
         description="200 is an accepted code, which is now spent, and nothing else is. Every"
-        " refusal is the same 403; keys with the scope `verify:reasons` hear why.",
+        " refusal is the same 403; keys with the scope `verify:reasons` hear why. With `receipt`,"
+        " the answer carries a signed receipt that says the nonce, for those who cannot ask us;"
+        " with `device: {remember: true}`, the first token of a device that is remembered now.",
         response_model=VerifyAnswer,
         dependencies=[may_verify],
         responses=documented(401, 403, 422),
@@ -71,7 +82,9 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     async def verify_code(
         body: VerifyRequest, request: Request, idempotency_key: IdempotencyKey = None
     ) -> Response:
-        question = Question(body.subject, body.code, body.authenticator)
+        wanted = ReceiptWanted(body.receipt.nonce) if body.receipt is not None else None
+        device = DeviceWanted(body.device.remember) if body.device is not None else None
+        question = Question(body.subject, body.code, body.authenticator, wanted, device)
         envelope = Envelope(
             authorization=request.headers["authorization"],
             idempotency_key=idempotency_key,

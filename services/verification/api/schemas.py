@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor
@@ -17,11 +17,28 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 Code = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$")]
 
 
+# Chosen by the application for one login, so that a receipt cannot be used in another.
+Nonce = Annotated[str, StringConstraints(strict=True, pattern=r"^[!-~]{8,128}$")]
+
+
 class DecisionRequest(BaseModel):
     """Who wants to log in; the application is known by its key."""
 
     model_config = _STRICT
     subject: SubjectName
+    device: Annotated[str, StringConstraints(strict=True, max_length=512)] | None = Field(
+        default=None,
+        description="The token that the device keeps. One that is unknown, expired or malformed"
+        " is as good as none; one that was spent before drops the device.",
+    )
+
+
+class DeviceKept(BaseModel):
+    """What the device is to keep instead of what it kept before; the token is good once."""
+
+    id: UUID
+    token: str
+    expires: datetime
 
 
 class DecisionAnswer(BaseModel):
@@ -31,6 +48,24 @@ class DecisionAnswer(BaseModel):
     reason: Reason
     factors: list[Factor]
     policy_version: int
+    remembered: bool = Field(
+        description="Let in by a remembered device: one factor only, in NIST's terms AAL1."
+    )
+    device: DeviceKept | None = None
+
+
+class ReceiptRequest(BaseModel):
+    """Asks for a signed receipt that says this nonce."""
+
+    model_config = _STRICT
+    nonce: Nonce
+
+
+class DeviceRequest(BaseModel):
+    """Says whether the person wants this device to be remembered."""
+
+    model_config = _STRICT
+    remember: StrictBool
 
 
 class VerifyRequest(BaseModel):
@@ -40,10 +75,12 @@ class VerifyRequest(BaseModel):
     subject: SubjectName
     code: Code
     authenticator: UUID | None = None
+    receipt: ReceiptRequest | None = None
+    device: DeviceRequest | None = None
 
 
 class VerifyAnswer(BaseModel):
-    """The code was right, and is now spent."""
+    """The code was right, and is now spent; `receipt` and `device` come where asked for."""
 
     outcome: Literal["accepted"]
     authenticator: UUID
@@ -52,3 +89,47 @@ class VerifyAnswer(BaseModel):
     amr: list[str]
     event_id: UUID
     verified_at: datetime
+    receipt: str | None = Field(
+        default=None,
+        description="A JSON Web Signature, good for 5 minutes; keys: `/v1/receipts/keys`.",
+    )
+    device: DeviceKept | None = None
+
+
+class DeviceSearch(BaseModel):
+    """Whose devices; in the body, because addresses of requests are logged."""
+
+    model_config = _STRICT
+    subject: SubjectName
+
+
+class DeviceShown(BaseModel):
+    """A device by which this application knows somebody."""
+
+    id: UUID
+    remembered_at: datetime
+    last_used: datetime
+    expires: datetime
+
+
+class DeviceList(BaseModel):
+    """All of them, the oldest first."""
+
+    devices: list[DeviceShown]
+
+
+class ReceiptKey(BaseModel):
+    """A public key (RFC 7517)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class ReceiptKeySet(BaseModel):
+    """All keys by which receipts may be signed now or soon, or that have signed lately."""
+
+    keys: list[ReceiptKey]

@@ -1,170 +1,28 @@
-"""POST /v1/verify: how a request becomes an attempt, and an outcome an answer.
+"""POST /v1/verify: how a request becomes a question.
 
 Most requests take the fast lane, a few lines in front of the app. What it cannot read goes to the
 app, which says what is wrong; both end at the same door.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal, assert_never
-from uuid import UUID
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts import vocabulary
 from contracts.subjects import LONGEST, one_form
 from libs.telemetry import current_traceparent, is_chosen, read_traceparent, span
-from libs.web.problems import Problem, problem_of, problem_response
-from services.verification.api.problems import (
-    authority_down,
-    key_reused,
-    not_verified,
-    policy_unknown,
-    unauthenticated,
-)
-from services.verification.directory import Directory, Known
-from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused
-from services.verification.settle import AuthorityDown, KnownCaller
-from services.verification.use_cases.question import Attempt
-from services.verification.use_cases.verify import Verify
+from libs.web.problems import problem_of
+from services.verification.api.door import Door, Envelope, Question, Reply, problem_reply
 
 PATH = "/v1/verify"
-# Refusals leave on this grid, so that the time tells strangers nothing (promise 6).
-_GRID = timedelta(milliseconds=50)
-_NO_STORE = (b"cache-control", b"no-store")
-_JSON = (b"content-type", b"application/json")
 _CODE = re.compile("[0-9]{6,10}")
 _KEY = re.compile("[!-~]{8,255}")
-
-
-class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a request: who it is, the code as typed, and which authenticator if only one."""
-
-    subject: str
-    code: str
-    authenticator: UUID | None = None
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    outcome: Literal["accepted"]
-    authenticator: UUID
-    factor: str
-    acr: str
-    amr: tuple[str, ...]
-    event_id: UUID
-    verified_at: datetime
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """What stands around a question: whose key, which repeat, which trace."""
-
-    authorization: str
-    idempotency_key: str | None
-    traceparent: str | None
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """An answer as it goes out."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Door:
-    """Judges questions for callers who may ask."""
-
-    verify: Verify
-    directory: Directory
-
-    async def __call__(self, question: Question, envelope: Envelope) -> Reply:
-        """Return the answer; raises Problem, or what the machinery raises."""
-        began = asyncio.get_running_loop().time()
-        known = await self._known(envelope)
-        outcome = await self._judge(known, question, envelope)
-        if isinstance(outcome, CallerChanged):
-            self.directory.forget()
-            known = await self._known(envelope)
-            outcome = await self._judge(known, question, envelope)
-        match outcome:
-            case Accepted():
-                return _accepted(outcome)
-            case Refused():
-                return await _refused(outcome, known, began)
-            case KeyReused():
-                raise key_reused()
-            case CallerChanged():
-                raise authority_down()
-            case _:
-                assert_never(outcome)
-
-    async def _known(self, envelope: Envelope) -> Known:
-        known = await self.directory.known(envelope.authorization)
-        if known is None:
-            raise unauthenticated()
-        if vocabulary.Scope.VERIFY not in known.caller.scopes:
-            raise Problem(
-                403,
-                "missing_scope",
-                "The application key lacks a scope",
-                detail=vocabulary.Scope.VERIFY,
-            )
-        return known
-
-    async def _judge(
-        self, known: Known, question: Question, envelope: Envelope
-    ) -> Accepted | Refused | KeyReused | CallerChanged:
-        if known.policy is None:
-            raise policy_unknown()
-        caller = known.caller
-        attempt = Attempt(
-            caller=KnownCaller(caller.tenant_id, caller.application_id, known.version),
-            subject=question.subject,
-            code=question.code,
-            authenticator_id=question.authenticator,
-            idempotency_key=envelope.idempotency_key,
-            factors=known.policy.factors,
-            traceparent=envelope.traceparent,
-        )
-        try:
-            return await self.verify(attempt)
-        except AuthorityDown:
-            raise authority_down() from None
-
-
-def _accepted(outcome: Accepted) -> Reply:
-    body = msgspec.json.encode(
-        _Answer(
-            outcome="accepted",
-            authenticator=outcome.authenticator_id,
-            factor=outcome.factor,
-            acr=ACR,
-            amr=outcome.amr,
-            event_id=outcome.event_id,
-            verified_at=outcome.at,
-        )
-    )
-    length = (b"content-length", b"%d" % len(body))
-    return Reply(200, [_NO_STORE, length, _JSON], body)
-
-
-def _problem(problem: Problem) -> Reply:
-    response = problem_response(problem)
-    return Reply(response.status_code, response.raw_headers, bytes(response.body))
-
-
-async def _refused(refused: Refused, known: Known, began: float) -> Reply:
-    reasons = vocabulary.Scope.VERIFY_REASONS in known.caller.scopes
-    if not reasons:
-        grid = _GRID.total_seconds()
-        passed = asyncio.get_running_loop().time() - began
-        await asyncio.sleep(grid - passed % grid)
-    return _problem(not_verified(refused, reasons=reasons))
+_NONCE = re.compile("[!-~]{8,128}")
+_NAMES = tuple(
+    f'"{name}"'.encode()
+    for name in ("subject", "code", "authenticator", "receipt", "nonce", "device", "remember")
+)
 
 
 def fast_lane(app: ASGIApp, door: Door) -> ASGIApp:
@@ -198,7 +56,7 @@ async def _answered(door: Door, question: Question, envelope: Envelope) -> Reply
     try:
         return await door(question, envelope)
     except Exception as error:  # every error becomes an answer here
-        return _problem(problem_of(error))
+        return problem_reply(problem_of(error))
 
 
 def _read(raw: list[tuple[bytes, bytes]], message: Message) -> tuple[Question, Envelope] | None:
@@ -231,12 +89,13 @@ _DECODER = msgspec.json.Decoder(Question)
 
 def _question(body: bytes) -> Question | None:
     # A name that stands twice, or is written with escapes, is the app's to look at.
-    once = body.count(b'"subject"') == 1 and body.count(b'"code"') == 1
-    if not once or body.count(b'"authenticator"') > 1 or b"\\" in body:
+    if b"\\" in body or any(body.count(name) > 1 for name in _NAMES):
         return None
     try:
         question = _DECODER.decode(body)
     except msgspec.MsgspecError:
+        return None
+    if question.receipt is not None and not _NONCE.fullmatch(question.receipt.nonce):
         return None
     if not _CODE.fullmatch(question.code) or not 1 <= len(question.subject) <= LONGEST:
         return None

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     NOT_REQUIRED = "not_required"
     REQUIRED = "required"
     NOTHING_ENROLLED = "nothing_enrolled"
+    REMEMBERED = "remembered"
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,11 @@ def decide(policy: Policy, enrolled: Sequence[str]) -> Decision:
     if not usable:
         return Decision(DecisionKind.ENROLL, Reason.NOTHING_ENROLLED, policy.factors)
     return Decision(DecisionKind.CHALLENGE, Reason.REQUIRED, usable)
+
+
+def remembered(challenge: Decision) -> Decision:
+    """Return what a challenge becomes on a remembered device; its factors stay usable.
+
+    The application may still ask for one, before something that needs a second factor now.
+    """
+    return Decision(DecisionKind.ALLOW, Reason.REMEMBERED, challenge.factors)

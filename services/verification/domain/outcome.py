@@ -30,6 +30,8 @@ class Accepted:
     authenticator_id: UUID
     factor: str
     at: datetime
+    # Of the policy that allowed the factor; known only where a receipt has to say it.
+    policy_version: int | None = None
 
     @property
     def amr(self) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from uuid import UUID
 
 LOOKUP = "subject lookup"
 CREDENTIAL = "credential"
+RECEIPT_KEY = "receipt key"
+DEVICE = "remembered device"
 
 
 def credential_place(
@@ -18,3 +20,8 @@ def credential_place(
         factor,
         str(epoch),
     )
+
+
+def receipt_key_place(key_id: str) -> tuple[str, ...]:
+    """Return where a private key that signs receipts belongs; it is the whole deployment's."""
+    return (RECEIPT_KEY, key_id)

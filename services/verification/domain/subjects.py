@@ -4,6 +4,8 @@ from hashlib import blake2b
 
 _LENGTH = 32
 
+DIGEST_LENGTH = 32
+
 
 def lookup_digest(key: bytes, subject: str) -> bytes:
     """Return keyed BLAKE2b (RFC 7693) of the name; the name has one form already."""

@@ -9,6 +9,7 @@ import structlog
 
 from contracts.internal import Credential, RevokedAuthenticator
 from contracts.topics import EVENTS
+from contracts.verification import ForgottenBecause
 from libs.clock import Clock
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
@@ -24,6 +25,7 @@ from services.verification.script_calls import CacheDown
 from services.verification.store import claims
 from services.verification.store import subjects as store
 from services.verification.store.claims import Claim
+from services.verification.use_cases.devices import forget_devices
 
 _LOG = structlog.get_logger("claims")
 # 404 and 410: removed meanwhile. 409: another attempt has it, which must not happen. Anything else,
@@ -73,19 +75,13 @@ class Credentials:
                 epoch=one.epoch,
             )
             if buried:
-                event = announcements.credential_forgotten(
-                    tenant=tenant,
-                    subject_ref=subject,
-                    authenticator_id=one.authenticator_id,
-                    epoch=one.epoch,
-                    reset_id=reset_id,
-                    now=self.clock(),
-                )
-                await announce(tx, topic=EVENTS.name, event=event)
+                await self._buried(tx, tenant, subject, one, reset_id=reset_id)
         return await store.bump_cache_version(tx, subject)
 
     async def forget_person(self, tx: Connection, *, tenant: UUID, subject: UUID) -> None:
         """Bury all authenticators of a locked subject that policy has deleted, and announce it."""
+        why, now = ForgottenBecause.SUBJECT_DELETED, self.clock()
+        await forget_devices(tx, tenant=tenant, subject=subject, why=why, now=now)
         for authenticator_id, epoch in await store.bury_all(tx, subject):
             event = announcements.credential_forgotten(
                 tenant=tenant,
@@ -111,6 +107,29 @@ class Credentials:
                 tx, tenant=tenant, subject=subject, revoked=revoked, reset_id=reset_id
             )
         await self._tell_changed(tenant, subject, version)
+
+    async def _buried(
+        self,
+        tx: Connection,
+        tenant: UUID,
+        subject: UUID,
+        one: RevokedAuthenticator,
+        *,
+        reset_id: UUID | None,
+    ) -> None:
+        # What was trusted on the word of the authenticators is trusted no more. A removal that is
+        # heard again buries nothing, so it spares the devices that were remembered since.
+        why = ForgottenBecause.RESET if reset_id else ForgottenBecause.AUTHENTICATOR_REMOVED
+        await forget_devices(tx, tenant=tenant, subject=subject, why=why, now=self.clock())
+        event = announcements.credential_forgotten(
+            tenant=tenant,
+            subject_ref=subject,
+            authenticator_id=one.authenticator_id,
+            epoch=one.epoch,
+            reset_id=reset_id,
+            now=self.clock(),
+        )
+        await announce(tx, topic=EVENTS.name, event=event)
 
     async def _take(self, claim: Claim) -> None:
         authenticator_id = claim.known_authenticator

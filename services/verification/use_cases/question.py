@@ -8,14 +8,18 @@ import msgspec
 
 from libs.clock import Clock
 from libs.sealing.data_keys import DataKeys
+from services.verification.domain.outcome import Accepted, KeyReused
 from services.verification.domain.places import LOOKUP
-from services.verification.domain.subjects import lookup_digest, request_digest
-from services.verification.lookups import Name
+from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
+from services.verification.lookups import Name, StoredAnswer
 from services.verification.settle import Idempotency, KnownCaller
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One request to judge a code; `factors` are those that the application's policy allows."""
+    """One request to judge a code; `factors` are those that the application's policy allows.
+
+    `nonce` and `remember` ask for a receipt and a remembered device beside the answer.
+    """
 
     caller: KnownCaller
     subject: str
@@ -24,6 +28,9 @@ class Attempt(msgspec.Struct, frozen=True):
     idempotency_key: str | None
     factors: Sequence[str]
     traceparent: str | None = None
+    nonce: str | None = None
+    remember: bool = False
+    policy_version: int = 0
 
     def __repr__(self) -> str:
         """Never show the code."""
@@ -57,8 +64,29 @@ def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:
     if attempt.idempotency_key is None:
         return None
     # Under the tenant's key: a code has so few bits that its plain digest would be the code.
-    named = str(attempt.authenticator_id or "")
+    asked = [attempt.subject, attempt.code, str(attempt.authenticator_id or "")]
+    if attempt.nonce is not None or attempt.remember:
+        asked += [attempt.nonce or "", str(attempt.remember)]
     return Idempotency(
         key=request_digest(key, attempt.idempotency_key),
-        request=request_digest(key, attempt.subject, attempt.code, named),
+        request=request_digest(key, *asked) + _said_again(attempt),
+    )
+
+
+def _said_again(attempt: Attempt) -> bytes:
+    # A receipt names the policy's version, which may be another one when the repeat comes.
+    return attempt.policy_version.to_bytes(8, "big") if attempt.nonce is not None else b""
+
+
+def first_answer(first: StoredAnswer, asked: Idempotency) -> Accepted | KeyReused:
+    """Return what the first request was answered, if this one is its repeat."""
+    if first.request[:DIGEST_LENGTH] != asked.request[:DIGEST_LENGTH]:
+        return KeyReused()
+    said_again = first.request[DIGEST_LENGTH:]
+    return Accepted(
+        event_id=first.event_id,
+        authenticator_id=first.authenticator_id,
+        factor=first.factor,
+        at=first.at,
+        policy_version=int.from_bytes(said_again, "big") if said_again else None,
     )

@@ -36,7 +36,12 @@ from services.verification.settle import (
 from services.verification.store import subjects as store
 from services.verification.use_cases.compute import Compute, Match
 from services.verification.use_cases.guesses import Charged, Guesses
-from services.verification.use_cases.question import Attempt, Question, question_of
+from services.verification.use_cases.question import (
+    Attempt,
+    Question,
+    first_answer,
+    question_of,
+)
 from services.verification.use_cases.refusals import Refusals
 
 ANSWERS_KEPT = timedelta(minutes=15)
@@ -137,7 +142,8 @@ class Verify:
         if not settled.took_effect:
             return await self._lost(paid, match)
         self.guesses.was_right(question.tenant, paid.subject_ref, paid.charged)
-        return Accepted(event.id, one.authenticator_id, one.factor, question.now)
+        version = question.attempt.policy_version
+        return Accepted(event.id, one.authenticator_id, one.factor, question.now, version)
 
     async def _lost(self, paid: _Paid, match: Match) -> Outcome:
         """The code matched, but PostgreSQL said no: a repeat, a replay, a limit, a stale copy."""
@@ -220,11 +226,7 @@ class Verify:
                 question.now - ANSWERS_KEPT,
             )
         )
-        if first is None:
-            return None
-        if first.request != asked.request:
-            return KeyReused()
-        return Accepted(first.event_id, first.authenticator_id, first.factor, first.at)
+        return first_answer(first, asked) if first is not None else None
 
 
 def _lock_event(paid: _Paid) -> CloudEvent:

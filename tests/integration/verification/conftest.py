@@ -49,6 +49,7 @@ from services.verification.store import claims
 from services.verification.store import subjects as store
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import MakeDatabase, ServiceDatabase, TestClock, plumbing_for
+from tests.integration.verification.lanes import whole_bodies
 
 
 @dataclass
@@ -128,7 +129,10 @@ class Person:
 
 @dataclass
 class World:
-    """One running verification and what surrounds it."""
+    """One running verification and what surrounds it.
+
+    `quick` takes the fast lane of POST /v1/verify where it can, `public` never does.
+    """
 
     stored: ServiceDatabase
     plumbing: Plumbing
@@ -138,6 +142,7 @@ class World:
     owners: Owners
     clock: TestClock
     public: httpx2.AsyncClient
+    quick: httpx2.AsyncClient
 
     async def application(
         self,
@@ -317,8 +322,12 @@ async def running_world(
             asyncio.create_task(part(stop)) for part in (parts.settler.run, parts.lookups.run)
         ]
         transport = httpx2.ASGITransport(app=parts.public)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as public:
-            yield World(stored, plumbing, parts, cache, redis, owners, clock, public)
+        quickly = httpx2.ASGITransport(app=whole_bodies(parts.public))
+        async with (
+            httpx2.AsyncClient(transport=transport, base_url="http://test") as public,
+            httpx2.AsyncClient(transport=quickly, base_url="http://test") as quick,
+        ):
+            yield World(stored, plumbing, parts, cache, redis, owners, clock, public, quick)
         stop.set()
         await asyncio.gather(*running)
 

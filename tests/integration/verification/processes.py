@@ -41,7 +41,7 @@ def asking(
 async def verify_process(world: World, failpoint: str = "none") -> AsyncIterator[VerifyProcess]:
     """Run verification on the database and the Redis of `world`."""
     stored = world.stored
-    arguments = (json.dumps(asdict(stored.servers)), stored.database, _url_of(world), failpoint)
+    arguments = (json.dumps(asdict(stored.servers)), stored.database, url_of(world), failpoint)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.integration.verification.verify_program", *arguments),
         cwd=_ROOT,
@@ -59,7 +59,7 @@ async def verify_process(world: World, failpoint: str = "none") -> AsyncIterator
         await process.wait()
 
 
-def _url_of(world: World) -> str:
+def url_of(world: World) -> str:
     known = world.redis.connection_pool.connection_kwargs
     word = known.get("password") or ""
     return f"redis://:{word}@{known['host']}:{known['port']}/{known.get('db') or 0}"

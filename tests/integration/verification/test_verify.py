@@ -330,6 +330,7 @@ async def test_decides_by_requirement_and_enrollment(world: World) -> None:
         "reason": "required",
         "factors": ["totp"],
         "policy_version": 1,
+        "remembered": False,
     }
     assert (await world.decide(required, "new@example.org")).json()["decision"] == "enroll"
     assert (await world.decide(off, person.name)).json()["decision"] == "allow"
