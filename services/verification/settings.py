@@ -18,7 +18,7 @@ class Settings(ServiceSettings):
     `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
     `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
     what receipts say of who issued them: the address by which applications know this deployment.
-    A device that is remembered is asked again after `remember_for`.
+    A device that is remembered is asked again after `remember_for`; 0 remembers none.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
@@ -32,4 +32,4 @@ class Settings(ServiceSettings):
     consecutive_failures: int = 50
     names_in_memory: int = 100_000
     receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)
-    remember_for: timedelta = Field(default=timedelta(days=7), gt=timedelta(0), le=_LONGEST)
+    remember_for: timedelta = Field(default=timedelta(days=7), ge=timedelta(0), le=_LONGEST)

@@ -124,6 +124,14 @@ async def test_keys_are_listed_without_any_key(tenancy: Tenancy) -> None:
     assert "wrapped under" not in said.out
 
 
+async def test_the_next_key_of_receipts_is_asked_for(tenancy: Tenancy) -> None:
+    await tenancy.http.get("/v1/receipts/keys")
+
+    said = await watchword("keys", "rotate-receipts", "--data", data_of(tenancy))
+
+    assert (said.code, "signs a day later" in said.out) == (0, True)
+
+
 async def test_bad_input_gets_a_clear_error(tmp_path: Path) -> None:
     nowhere = await watchword("doctor", "--data", str(tmp_path))
     when = await watchword("events", "tail", "--from", "yesterday")

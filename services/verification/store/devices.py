@@ -76,15 +76,19 @@ async def first_answer(tx: Connection, device_id: UUID) -> StoredDevice | None:
 
 
 async def remembered(
-    tx: Connection, subject: UUID, *, application: UUID, now: datetime
+    tx: Connection, subject: UUID, *, application: UUID, now: datetime, longest: timedelta
 ) -> list[StoredDevice]:
-    """Return the devices by which an application knows a subject now."""
+    """Return the devices by which an application knows a subject now.
+
+    `longest` counts from when they were remembered, so that a shorter time holds for all at once.
+    """
     rows = await tx.fetch(
         f"SELECT {_COLUMNS} FROM device WHERE subject_ref = $1 AND application_id = $2"  # noqa: S608
-        " AND forgotten_at IS NULL AND expires > $3 ORDER BY id",
+        " AND forgotten_at IS NULL AND expires > $3 AND remembered_at > $4 ORDER BY id",
         subject,
         application,
         now,
+        now - longest,
     )
     return [StoredDevice(*row) for row in rows]
 

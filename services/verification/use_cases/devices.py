@@ -39,7 +39,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Devices:
-    """The devices of one tenant's subjects, each known to one application."""
+    """The devices of one tenant's subjects, each known to one application.
+
+    Where `remember_for` is nothing, no device is remembered, and none is known any more.
+    """
 
     pool: Pool
     data_keys: DataKeys
@@ -51,6 +54,8 @@ class Devices:
 
         The outcome's event gives the device its id: a repeat finds the device that is there.
         """
+        if not self.remember_for:
+            return None
         key = await self.data_keys.newest(tenant=tenant, purpose=DEVICE)
         device = store.StoredDevice(
             device_id=accepted.event_id,
@@ -93,7 +98,9 @@ class Devices:
             return None
         await lock_subject(tx, tenant, subject)
         now = self.clock()
-        remembered = await store.remembered(tx, subject, application=application, now=now)
+        remembered = await store.remembered(
+            tx, subject, application=application, now=now, longest=self.remember_for
+        )
         device = next((one for one in remembered if one.device_id == shown.token.device_id), None)
         if device is None:
             return None
@@ -118,7 +125,10 @@ class Devices:
             subject = await store.subject_of_name(tx, lookup_digest(key.key, name))
             if subject is None:
                 return ()
-            return await store.remembered(tx, subject, application=application, now=self.clock())
+            now = self.clock()
+            return await store.remembered(
+                tx, subject, application=application, now=now, longest=self.remember_for
+            )
 
     async def forget(self, tenant: UUID, device_id: UUID, *, application: UUID) -> bool:
         """Forget one device; False where the application remembers none of this id."""

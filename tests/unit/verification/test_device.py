@@ -72,7 +72,8 @@ def test_a_remembered_device_allows_and_leaves_the_factors() -> None:
 @pytest.mark.parametrize(
     ("length", "taken"),
     [
-        (timedelta(0), False),
+        (timedelta(seconds=-1), False),
+        (timedelta(0), True),
         (timedelta(days=7), True),
         (timedelta(days=30), True),
         (timedelta(days=30, seconds=1), False),
