@@ -70,7 +70,7 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     async def verify_code(
         body: VerifyRequest, request: Request, idempotency_key: IdempotencyKey = None
     ) -> Response:
-        question = Question(body.subject, body.code, body.authenticator)
+        question = Question(body.subject, body.code, body.authenticator, body.next_code)
         envelope = Envelope(
             authorization=request.headers["authorization"],
             idempotency_key=idempotency_key,

@@ -37,7 +37,8 @@ from services.verification.use_cases.verify import Verify
 PATH = "/v1/verify"
 # Refusals leave on this grid, so that the time tells strangers nothing (promise 6).
 _GRID = timedelta(milliseconds=50)
-_CODE = re.compile("[0-9]{6,10}")
+_CODE = re.compile("[0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
+_NEXT_CODE = re.compile("[0-9]{6,8}")
 _KEY = re.compile("[!-~]{8,255}")
 
 
@@ -47,6 +48,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: str
     code: str
     authenticator: UUID | None = None
+    next_code: str | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -122,6 +124,7 @@ class Door:
             idempotency_key=envelope.idempotency_key,
             factors=known.policy.factors,
             traceparent=current_traceparent() or envelope.traceparent,
+            next_code=question.next_code,
         )
         try:
             return await self.verify(attempt)
@@ -210,7 +213,8 @@ _DECODER = msgspec.json.Decoder(Question)
 def _question(body: bytes) -> Question | None:
     # A name that stands twice, or is written with escapes, is the app's to look at.
     once = body.count(b'"subject"') == 1 and body.count(b'"code"') == 1
-    if not once or body.count(b'"authenticator"') > 1 or b"\\" in body:
+    twice = body.count(b'"authenticator"') > 1 or body.count(b'"next_code"') > 1
+    if not once or twice or b"\\" in body:
         return None
     try:
         question = _DECODER.decode(body)
@@ -218,13 +222,19 @@ def _question(body: bytes) -> Question | None:
         return None
     if not _CODE.fullmatch(question.code) or not 1 <= len(question.subject) <= LONGEST:
         return None
-    name = question.subject
-    if not (name.isascii() and name.isprintable() and " " not in name):
-        try:
-            one_form(name)
-        except ValueError:
-            return None
-    return question
+    name, next_code = question.subject, question.next_code
+    if next_code is not None and not _NEXT_CODE.fullmatch(next_code):
+        return None
+    plain = name.isascii() and name.isprintable() and " " not in name
+    return question if plain or _has_one_form(name) else None
+
+
+def _has_one_form(name: str) -> bool:
+    try:
+        one_form(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _first(message: Message, receive: Receive) -> Callable[[], Awaitable[Message]]:

@@ -1,9 +1,10 @@
-"""What each kind of sealed value is bound to."""
+"""What each kind of sealed value is bound to, and what each of the tenants' keys is for."""
 
 from uuid import UUID
 
 LOOKUP = "subject lookup"
 CREDENTIAL = "credential"
+RECOVERY_CODES = "recovery codes"
 
 
 def credential_place(

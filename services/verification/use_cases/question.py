@@ -11,11 +11,15 @@ from libs.sealing.data_keys import DataKeys
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest, request_digest
 from services.verification.lookups import Name
+from services.verification.reserve import CachedAuthenticator
 from services.verification.settle import Idempotency, KnownCaller
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One request to judge a code; `factors` are those that the application's policy allows."""
+    """One request to judge a code; `factors` are those that the application's policy allows.
+
+    `next_code` is the one after `code`, to find a counter that has run far ahead.
+    """
 
     caller: KnownCaller
     subject: str
@@ -24,6 +28,11 @@ class Attempt(msgspec.Struct, frozen=True):
     idempotency_key: str | None
     factors: Sequence[str]
     traceparent: str | None = None
+    next_code: str | None = None
+
+    def may_use(self, one: CachedAuthenticator) -> bool:
+        """Tell whether this authenticator may judge it, whatever its codes look like."""
+        return self.authenticator_id in (None, one.authenticator_id) and one.factor in self.factors
 
     def __repr__(self) -> str:
         """Never show the code."""
@@ -60,5 +69,5 @@ def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:
     named = str(attempt.authenticator_id or "")
     return Idempotency(
         key=request_digest(key, attempt.idempotency_key),
-        request=request_digest(key, attempt.subject, attempt.code, named),
+        request=request_digest(key, attempt.subject, attempt.code, named, attempt.next_code or ""),
     )
