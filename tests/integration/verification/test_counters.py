@@ -28,7 +28,7 @@ async def counter_of(world: World, fob: Fob) -> object:
 @pytest.mark.security("S1")
 @pytest.mark.standard("RFC 4226 7.2")
 async def test_accepts_each_counter_once_and_none_before_it(world: World) -> None:
-    application, person, fob = await somebody(world)
+    application, person, fob = await somebody(world, digits=8)
 
     answers = [await world.verify(application, person, fob.code(n)) for n in (0, 0, 3, 2, 3, 4)]
 
@@ -72,10 +72,8 @@ async def test_a_long_walk_through_the_window_never_loses_the_counter(world: Wor
 
 @pytest.mark.fault("R5")
 async def test_a_copy_that_missed_moves_costs_one_refusal(world: World) -> None:
-    application, person, fob = await somebody(world)
-    await world.verify(application, person, fob.code(0))
-    await world.verify(application, person, world.wrong_code(person))
-    await world.cache.reserve(person.tenant, person.subject_ref, now=world.clock(), tried_on="8")
+    application, person, fob = await somebody(world, digits=8)
+    await world.verify(application, person, world.code(person))
     connection = await world.stored.superuser()
     await connection.execute(
         "UPDATE authenticator SET last_step = 30 WHERE id = $1", fob.authenticator_id
@@ -85,12 +83,12 @@ async def test_a_copy_that_missed_moves_costs_one_refusal(world: World) -> None:
 
     answers = [await ask(world, application, person, fob.code(31), **name) for _ in range(2)]
 
-    assert answers[-1].status_code == 200
+    assert [answer.status_code for answer in answers] == [403, 200]
 
 
 @pytest.mark.standard("RFC 4226 7.4")
 async def test_two_codes_in_a_row_find_a_counter_that_ran_ahead(world: World) -> None:
-    application, person, fob = await somebody(world)
+    application, person, fob = await somebody(world, digits=8)
 
     alone = await world.verify(application, person, fob.code(90))
     both = await ask(world, application, person, fob.code(90), next_code=fob.code(91))

@@ -44,8 +44,8 @@ def arm(failpoint: str) -> None:
         asyncio.get_running_loop().call_later(random.uniform(0, 0.004), die)
         return await write(self, entries)
 
-    def die_before_response(self: Guesses, *places: object) -> None:
-        was_right(self, *places)  # type: ignore[arg-type]
+    def die_before_response(self: Guesses, *places: object, **named: object) -> None:
+        was_right(self, *places, **named)  # type: ignore[arg-type]
         die()
 
     match failpoint:

@@ -120,3 +120,36 @@ def test_takes_the_newest_step_where_two_have_the_same_code() -> None:
     code = code_at(secret, step, parameters)
 
     assert matching_step(secret, code, parameters=parameters, period=30, at=at) == step + 1
+
+
+@given(
+    secret=st.binary(min_size=16, max_size=64),
+    algorithm=st.sampled_from(["SHA1", "SHA256", "SHA512"]),
+    digits=st.integers(min_value=6, max_value=8),
+    period=st.integers(min_value=15, max_value=120),
+    second=st.integers(min_value=1_000, max_value=2**33),
+    offset=st.integers(min_value=-1, max_value=1),
+)
+def test_agrees_with_an_independent_implementation_for_every_period(
+    secret: bytes, algorithm: str, digits: int, period: int, second: int, offset: int
+) -> None:
+    import base64
+    import hashlib
+
+    digest = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}[algorithm]
+    oracle = pyotp.TOTP(
+        base64.b32encode(secret).decode(), digits=digits, digest=digest, interval=period
+    )
+    code = oracle.generate_otp(second // period + offset)
+
+    step = matching_step(
+        secret,
+        code,
+        parameters=OtpParameters(algorithm, digits),
+        period=period,
+        at=datetime.fromtimestamp(second, UTC),
+    )
+
+    assert step is not None
+    assert step >= second // period + offset
+    assert oracle.generate_otp(step) == code
