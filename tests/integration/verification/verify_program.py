@@ -56,7 +56,7 @@ def arm(failpoint: str) -> None:
         case "after_commit":
             Settler._write = write_and_die  # type: ignore[method-assign]
         case "before_response":
-            Guesses.was_right = die_before_response  # type: ignore[method-assign, assignment]
+            Guesses.was_right = die_before_response  # type: ignore[method-assign]
 
 
 FAILPOINTS = ("after_reserve", "while_settling", "after_commit", "before_response")
