@@ -7,10 +7,12 @@ not called a claim, docs/adr/0009.)
 """
 
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from contracts.credentials import is_complete
 from contracts.policy import ApplicationState
 from contracts.vocabulary import Algorithm, Factor, Language, Service
 
@@ -150,19 +152,36 @@ class ClaimedCredential(BaseModel):
 
 
 class Credential(BaseModel):
-    """What verification needs of an authenticator; `secret` is in base64, `period` in seconds.
+    """What verification needs of an authenticator whose answers are codes.
 
-    `last_step` is the step whose code confirmed the enrollment: it and all before it are spent.
+    totp: the key as `secret` in base64, algorithm, digits, period in seconds. hotp: the same
+    without a period. pin: the argon2id hash as `secret`, and how many digits the PIN has.
+    recovery_code: `codes`. `last_step` is the step or counter of the code that confirmed the
+    enrollment: it and all before it are spent; -1 where there was none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     factor: Factor
     epoch: int
-    secret: str
-    algorithm: Algorithm
-    digits: int
-    period: int
-    last_step: int
+    secret: str = ""
+    algorithm: Algorithm | None = None
+    digits: int | None = None
+    period: int | None = None
+    last_step: int = -1
+    codes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if not is_complete(
+            self.factor,
+            self.secret,
+            algorithm=self.algorithm,
+            digits=self.digits,
+            period=self.period,
+            codes=self.codes,
+        ):
+            raise ValueError(f"not a credential of {self.factor}")
+        return self
 
     def __repr__(self) -> str:
         """Never show the secret."""

@@ -30,7 +30,6 @@ from services.verification.api.verify import fast_lane
 from services.verification.consumer import TOPICS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
-from services.verification.domain.totp import WINDOW
 from services.verification.gateways import Owners
 from services.verification.lookups import Lookups
 from services.verification.reserve import Cache, open_redis
@@ -42,6 +41,7 @@ from services.verification.use_cases.credentials import Credentials
 from services.verification.use_cases.decide import Decide
 from services.verification.use_cases.devices import Devices
 from services.verification.use_cases.guesses import Guesses
+from services.verification.use_cases.pins import PinChecks
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
 from services.verification.use_cases.verify import ANSWERS_KEPT, Verify
@@ -55,7 +55,6 @@ from services.verification.workers import (
 
 SERVICE = Service.VERIFICATION.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_FEWEST_DIGITS = 6
 _LOG = structlog.get_logger("verification")
 
 
@@ -117,7 +116,7 @@ def budget_of(settings: Settings) -> Budget:
         per_day=settings.guesses_a_day,
         consecutive=settings.consecutive_failures,
     )
-    refuse_unsafe(budget, digits=_FEWEST_DIGITS, steps=2 * WINDOW + 1)
+    refuse_unsafe(budget)
     return budget
 
 
@@ -142,7 +141,7 @@ def assemble(
         pool=pool,
         lookups=lookups,
         guesses=Guesses(pool=pool, cache=cache, budget=budget),
-        compute=Compute(data_keys),
+        compute=Compute(data_keys, PinChecks()),
         settler=settler,
         refusals=refusals,
         data_keys=data_keys,

@@ -1,10 +1,12 @@
 """The cache in Redis: it may refuse and it may hand out sealed credentials, never accept.
 
 One hash a subject, `w:{<tenant>/<subject_ref>}`, so one cluster slot:
-v version of the copy, or the lowest that may come · c the authenticators · n how many · s, t level
-and time of the failure bucket · f consecutive failures.
+v version of the copy, or the lowest that may come · c the authenticators · n what a guess costs by
+what it is tried on (` 6:2 <id>:1 <id>:1 `) · s, t level and time of the failure bucket · f
+consecutive failures.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -15,9 +17,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from services.verification.domain.budget import Budget
+from services.verification.domain.budget import Budget, prices_of
 from services.verification.script_calls import CacheDown, ScriptCalls
-from services.verification.scripts import CHANGED, FAILED, FILL, REFUND, RESERVE
+from services.verification.scripts import CHANGED, DROP, FAILED, FILL, REFUND, RESERVE
 
 
 class Denied(Enum):
@@ -32,28 +34,34 @@ class Cold(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """No guess is left; `level` is how full the bucket is (0 where it is not the reason)."""
+    """No guess is left: how full the bucket is, and what the guess would have cost."""
 
     why: Denied
-    level: float
+    level: float = 0.0
+    weight: int = 1
 
 
 class CachedAuthenticator(msgspec.Struct, frozen=True, array_like=True):
-    """An authenticator as the cache keeps it: the secret stays sealed."""
+    """An authenticator as the cache keeps it: the secret stays sealed.
+
+    `last_step` may be out of date; only HOTP, whose window begins there, looks at it.
+    """
 
     authenticator_id: UUID
     factor: str
     epoch: int
     sealed: bytes
-    algorithm: str
-    digits: int
-    period: int
+    algorithm: str | None
+    digits: int | None
+    period: int | None
+    last_step: int
 
 
 class Reserved(msgspec.Struct, frozen=True):
-    """One guess is charged; these authenticators may judge it."""
+    """One guess is charged with its weight; these authenticators may judge it."""
 
     authenticators: tuple[CachedAuthenticator, ...]
+    weight: int
 
 
 Reservation = Reserved | Refusal | Cold
@@ -88,24 +96,24 @@ class Cache:
             raise NotSafeToUse(f"maxmemory-policy must be noeviction, not {policy}")
 
     async def reserve(
-        self, tenant: UUID, subject: UUID, *, now: datetime, named: bool
+        self, tenant: UUID, subject: UUID, *, now: datetime, tried_on: str
     ) -> Reservation:
         """Charge one guess and return what may judge it, all or nothing.
 
-        A guess costs one for each authenticator that it is tried on; `named` ones are tried alone.
+        What it costs follows from what it is tried on (domain/budget.py, `prices_of`).
         """
         answer = await self._calls.call(
             RESERVE,
             _key(tenant, subject),
-            [now.timestamp(), 1 if named else 0],
+            [now.timestamp(), tried_on],
         )
         match answer:
-            case [b"ok", bytes(kept)]:
-                return Reserved(_DECODER.decode(kept))
+            case [b"ok", bytes(kept), int(weight)]:
+                return Reserved(_DECODER.decode(kept), weight)
             case [b"locked"]:
-                return Refusal(Denied.LOCKED, 0.0)
-            case [b"budget", bytes(level)]:
-                return Refusal(Denied.BUDGET, float(level))
+                return Refusal(Denied.LOCKED)
+            case [b"budget", bytes(level), int(weight)]:
+                return Refusal(Denied.BUDGET, float(level), weight)
             case [b"cold"]:
                 return Cold()
         raise CacheDown("unreadable answer")
@@ -131,7 +139,7 @@ class Cache:
                 level,
                 at.timestamp(),
                 consecutive,
-                max(1, len(authenticators)),
+                _price_list(authenticators),
             ],
         )
 
@@ -146,6 +154,10 @@ class Cache:
         """Note how many failures in a row, and how full a bucket, PostgreSQL has counted."""
         self._calls.begin(FAILED, _key(tenant, subject), [consecutive, level])
 
+    def drop(self, tenant: UUID, subject: UUID) -> None:
+        """Forget the authenticators, best effort: the next guess reads them again."""
+        self._calls.begin(DROP, _key(tenant, subject), ())
+
     async def tell_changed(self, tenant: UUID, subject: UUID, *, version: int) -> None:
         """Drop what is older than `version`, and let nothing older in again."""
         await self._calls.call(CHANGED, _key(tenant, subject), [version])
@@ -153,6 +165,17 @@ class Cache:
     async def drained(self) -> None:
         """Return when Redis has heard all that it was to be told."""
         await self._calls.drained()
+
+
+def prices(authenticators: Iterable[CachedAuthenticator]) -> Mapping[str, int]:
+    """Return what a guess costs by what it is tried on."""
+    return prices_of((one.authenticator_id, one.factor, one.digits) for one in authenticators)
+
+
+def _price_list(authenticators: Iterable[CachedAuthenticator]) -> str:
+    # With a blank on both sides of each, so that none is found within another.
+    listed = " ".join(f"{on}:{price}" for on, price in prices(authenticators).items())
+    return f" {listed} "
 
 
 def _key(tenant: UUID, subject: UUID) -> str:

@@ -25,12 +25,20 @@ WITH entry AS (
     ORDER BY s.tenant_id, s.id FOR UPDATE OF s
 ), took AS (
     -- The compare-and-set: a code that is not newer, a lock, a full bucket, another name, another
-    -- key of the application or an Idempotency-Key that was used change no row.
-    UPDATE authenticator a SET last_step = e.step
+    -- key of the application or an Idempotency-Key that was used change no row. A step is the time
+    -- step of TOTP and the counter of HOTP; of recovery codes it is the place in the set, a bit of
+    -- `used`; a PIN is not spent.
+    UPDATE authenticator a SET
+        last_step = CASE WHEN a.factor IN ('recovery_code', 'pin') THEN a.last_step ELSE e.step END,
+        used = CASE a.factor WHEN 'recovery_code' THEN a.used | (1::bigint << e.step::int)
+            ELSE a.used END
     FROM entry e JOIN held h USING (n) JOIN caller c ON c.n = e.caller
     WHERE a.tenant_id = e.tenant_id AND a.id = e.authenticator_id
         AND a.subject_ref = e.subject_ref AND a.status = 'active' AND a.epoch = e.epoch
-        AND a.last_step < e.step AND h.consecutive < $21 AND h.lookup = e.lookup
+        AND CASE a.factor WHEN 'pin' THEN true
+            WHEN 'recovery_code' THEN a.used & (1::bigint << e.step::int) = 0
+            ELSE a.last_step < e.step END
+        AND h.consecutive < $21 AND h.lookup = e.lookup
         AND h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END <= $19
         AND NOT EXISTS (SELECT FROM answer w WHERE w.tenant_id = e.tenant_id
             AND w.application_id = c.application_id AND w.idempotency_key = e.idempotency_key)

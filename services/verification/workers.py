@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import asyncpg
 import structlog
+from pydantic import ValidationError
 
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool
@@ -20,7 +21,8 @@ _AT_ONCE = 20
 _LOOK_EVERY = timedelta(seconds=1)
 _CLEAN_EVERY = timedelta(minutes=1)
 _SUM_UP_EVERY = timedelta(minutes=1)
-_FAILURES = (Unreachable, Refused, SealBroken, OSError, asyncpg.PostgresError)
+# A credential that breaks the contract must not stop the claims of all others.
+_FAILURES = (Unreachable, Refused, SealBroken, ValidationError, OSError, asyncpg.PostgresError)
 
 
 class ClaimWorker:

@@ -51,6 +51,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: str
     code: str
     authenticator: UUID | None = None
+    next_code: str | None = None
     receipt: ReceiptWanted | None = None
     device: DeviceWanted | None = None
 
@@ -157,6 +158,7 @@ class Door:
             nonce=question.receipt.nonce if question.receipt is not None else None,
             remember=question.remember,
             policy_version=known.policy.version,
+            next_code=question.next_code,
         )
         try:
             return await self.verify(attempt)

@@ -84,7 +84,9 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     ) -> Response:
         wanted = ReceiptWanted(body.receipt.nonce) if body.receipt is not None else None
         device = DeviceWanted(body.device.remember) if body.device is not None else None
-        question = Question(body.subject, body.code, body.authenticator, wanted, device)
+        question = Question(
+            body.subject, body.code, body.authenticator, body.next_code, wanted, device
+        )
         envelope = Envelope(
             authorization=request.headers["authorization"],
             idempotency_key=idempotency_key,

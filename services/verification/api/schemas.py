@@ -13,8 +13,14 @@ from services.verification.domain.decision import DecisionKind, Reason
 # A body that is refused must not be quoted: it may hold a code.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-# Six to ten ASCII digits; how many exactly is the authenticator's to say.
-Code = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$")]
+# Six to ten ASCII digits, how many exactly is the authenticator's to say; or a recovery code.
+Code = Annotated[
+    str,
+    StringConstraints(
+        strict=True, pattern=r"^(?:[0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5})$"
+    ),
+]
+NextCode = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,8}$")]
 
 
 # Chosen by the application for one login, so that a receipt cannot be used in another.
@@ -73,8 +79,17 @@ class VerifyRequest(BaseModel):
 
     model_config = _STRICT
     subject: SubjectName
-    code: Code
+    code: Code = Field(
+        description="As it was typed: the digits of a one-time password or a PIN, or a recovery"
+        " code in its one form, upper case with the hyphen.",
+        examples=["492039", "7HJ2K-9QXW4"],
+    )
     authenticator: UUID | None = None
+    next_code: NextCode | None = Field(
+        None,
+        description="The code that the same HOTP token shows after `code`. With both of them its"
+        " counter is found further ahead (100 codes instead of 10); nothing else is compared.",
+    )
     receipt: ReceiptRequest | None = None
     device: DeviceRequest | None = None
 

@@ -16,12 +16,16 @@ from libs.web.problems import problem_of
 from services.verification.api.door import Door, Envelope, Question, Reply, problem_reply
 
 PATH = "/v1/verify"
-_CODE = re.compile("[0-9]{6,10}")
+_CODE = re.compile("[0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
+_NEXT_CODE = re.compile("[0-9]{6,8}")
 _KEY = re.compile("[!-~]{8,255}")
 _NONCE = re.compile("[!-~]{8,128}")
 _NAMES = tuple(
     f'"{name}"'.encode()
-    for name in ("subject", "code", "authenticator", "receipt", "nonce", "device", "remember")
+    for name in (
+        *("subject", "code", "authenticator", "next_code"),
+        *("receipt", "nonce", "device", "remember"),
+    )
 )
 
 
@@ -97,15 +101,21 @@ def _question(body: bytes) -> Question | None:
         return None
     if question.receipt is not None and not _NONCE.fullmatch(question.receipt.nonce):
         return None
-    if not _CODE.fullmatch(question.code) or not 1 <= len(question.subject) <= LONGEST:
+    if question.next_code is not None and not _NEXT_CODE.fullmatch(question.next_code):
         return None
     name = question.subject
-    if not (name.isascii() and name.isprintable() and " " not in name):
-        try:
-            one_form(name)
-        except ValueError:
-            return None
-    return question
+    if not _CODE.fullmatch(question.code) or not 1 <= len(name) <= LONGEST:
+        return None
+    plain = name.isascii() and name.isprintable() and " " not in name
+    return question if plain or _has_one_form(name) else None
+
+
+def _has_one_form(name: str) -> bool:
+    try:
+        one_form(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _first(message: Message, receive: Receive) -> Callable[[], Awaitable[Message]]:

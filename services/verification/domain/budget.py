@@ -2,18 +2,40 @@
 
 A bucket that holds `capacity` and loses `per_day` bounds what any 24 hours can see, wherever they
 begin: capacity + per_day failures. Fixed windows would allow twice their limit across a border.
+
+What is charged is chance: one is what a guess has against three codes of six digits, as TOTP has
+them; an authenticator that is easier to hit costs more (docs/adr/0011).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
+from functools import cache
+from math import ceil
+from uuid import UUID
+
+from services.verification.domain import hotp, recovery_codes, totp
 
 _DAY_SECONDS = 86_400
 # NIST SP 800-63B-4 section 3.2.2 allows at most 100 consecutive failures.
 _MOST_CONSECUTIVE = 100
 # The promise: a blind guess succeeds with at most this chance a day and subject.
 HIGHEST_CHANCE_A_DAY = 1e-4
-# A guess costs one for each authenticator; enrollment lets a subject have this many.
+# A guess costs one or more for each authenticator; enrollment lets a subject have this many.
 MOST_AUTHENTICATORS = 5
+# The chance that is charged as one.
+CHANCE_OF_ONE = Fraction(3, 10**6)
+_FEWEST_DIGITS = 6
+# How many codes of an authenticator a guess may hit. (With `next_code` it is less than for HOTP's
+# look-ahead: 100 pairs of 10^12.)
+_CANDIDATES = {
+    "totp": 2 * totp.WINDOW + 1,
+    "hotp": hotp.LOOK_AHEAD + 1,
+    "pin": 1,
+    "recovery_code": recovery_codes.MOST_CODES,
+}
+_RECOVERY_CODE = "r"
 
 
 class UnsafeBudget(Exception):  # noqa: N818
@@ -53,9 +75,44 @@ def level_at(spent: Spent, now: datetime, budget: Budget) -> float:
     return max(0.0, spent.level - passed * budget.per_second)
 
 
-def weight_of(authenticators: int, *, named: bool) -> int:
-    """Return what a guess costs: one for each authenticator whose codes it is compared with."""
-    return 1 if named else max(1, authenticators)
+def chance_of(factor: str, digits: int | None) -> Fraction:
+    """Return the chance that one blind guess is a code of such an authenticator."""
+    space = recovery_codes.SPACE if digits is None else 10**digits
+    return Fraction(_CANDIDATES[factor], space)
+
+
+@cache
+def weight_of(factor: str, digits: int | None) -> int:
+    """Return what it costs to try a guess on such an authenticator: its chance, rounded up."""
+    return max(1, ceil(chance_of(factor, digits) / CHANCE_OF_ONE))
+
+
+def form_of(code: str) -> str:
+    """Return the form of a code: how many digits, or `r` for a recovery code."""
+    return str(len(code)) if code.isdigit() else _RECOVERY_CODE
+
+
+def form_for(digits: int | None) -> str:
+    """Return the form that codes of an authenticator have."""
+    return _RECOVERY_CODE if digits is None else str(digits)
+
+
+def tried_on(code: str, authenticator_id: UUID | None) -> str:
+    """Return what a guess is tried on: one authenticator, or all whose codes have its form."""
+    return form_of(code) if authenticator_id is None else authenticator_id.hex
+
+
+def prices_of(authenticators: Iterable[tuple[UUID, str, int | None]]) -> Mapping[str, int]:
+    """Return what a guess costs by what it is tried on; what is not in here costs one.
+
+    The authenticators are given by id, factor and digits.
+    """
+    prices: dict[str, int] = {}
+    for authenticator_id, factor, digits in authenticators:
+        form, weight = form_for(digits), weight_of(factor, digits)
+        prices[form] = prices.get(form, 0) + weight
+        prices[authenticator_id.hex] = weight
+    return prices
 
 
 def fits(level: float, weight: int, budget: Budget) -> bool:
@@ -68,18 +125,21 @@ def wait_until_fits(level: float, weight: int, budget: Budget) -> timedelta:
     return timedelta(seconds=max(0.0, level + weight - budget.capacity) / budget.per_second)
 
 
-def guess_chance_a_day(budget: Budget, *, digits: int, steps: int) -> float:
-    """Return the chance that blind guessing succeeds within a day (requirement of promise 2)."""
-    one: float = steps / 10**digits
-    return 1 - float((1 - one) ** budget.most_a_day)
+def guess_chance_a_day(budget: Budget) -> float:
+    """Return a bound of the chance that blind guessing succeeds within a day (promise 2).
+
+    The sum of the chances of all guesses, whatever they are tried on.
+    """
+    return float(budget.most_a_day * CHANCE_OF_ONE)
 
 
-def refuse_unsafe(budget: Budget, *, digits: int, steps: int) -> None:
+def refuse_unsafe(budget: Budget) -> None:
     """Raise UnsafeBudget where the limits break NIST's or our own bound."""
-    chance = guess_chance_a_day(budget, digits=digits, steps=steps)
+    chance = guess_chance_a_day(budget)
     if chance > HIGHEST_CHANCE_A_DAY:
         raise UnsafeBudget(f"a blind guess would succeed with {chance:.1e} a day")
     if not 1 <= budget.consecutive <= _MOST_CONSECUTIVE:
         raise UnsafeBudget(f"consecutive failures must be at most {_MOST_CONSECUTIVE}")
-    if budget.capacity < MOST_AUTHENTICATORS or budget.per_day < 1:
+    heaviest = max(weight_of(factor, _FEWEST_DIGITS) for factor in ("totp", "hotp", "pin"))
+    if budget.capacity < max(MOST_AUTHENTICATORS, heaviest) or budget.per_day < 1:
         raise UnsafeBudget(f"fewer than {MOST_AUTHENTICATORS} guesses at once lock people out")

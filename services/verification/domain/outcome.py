@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-# RFC 8176; the application has seen to the first factor, we saw the second.
-AMR = {"totp": ("otp",)}
+# RFC 8176 section 2; the application has seen to the first factor, we saw the second. A recovery
+# code is a password that is good once: `otp` is "one-time password", of which HOTP and TOTP are two
+# kinds that the RFC names, and nothing else in its list is nearer.
+AMR = {"totp": ("otp",), "hotp": ("otp",), "pin": ("pin",), "recovery_code": ("otp",)}
 ACR = "urn:watchword:acr:second-factor"
 
 
@@ -20,6 +22,14 @@ class Why(StrEnum):
     NOTHING_ENROLLED = "nothing_enrolled"
     BUDGET = "budget"
     LOCKED = "locked"
+    TOO_MANY_AT_ONCE = "too_many_at_once"
+
+
+def why_lost(spent: bool | None) -> Why:
+    """Return why a code that matched was not accepted; `spent` is None where nothing counts."""
+    if spent is None:
+        return Why.REVOKED
+    return Why.REPLAYED if spent else Why.OVER_LIMIT
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What each kind of sealed value is bound to."""
+"""What each kind of sealed value is bound to, and what each of the tenants' keys is for."""
 
 from uuid import UUID
 
@@ -6,6 +6,7 @@ LOOKUP = "subject lookup"
 CREDENTIAL = "credential"
 RECEIPT_KEY = "receipt key"
 DEVICE = "remembered device"
+RECOVERY_CODES = "recovery codes"
 
 
 def credential_place(

@@ -37,6 +37,7 @@ CREATE TABLE authenticator (
     digits integer,
     period integer,
     last_step bigint NOT NULL DEFAULT -1,
+    used bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, subject_ref) REFERENCES subject (tenant_id, id),
     CHECK (status = 'removed' OR sealed IS NOT NULL)
@@ -77,9 +78,9 @@ _SETTLE = """
 GRANT SELECT (tenant_id, id, lookup, deleted, spent, spent_at, consecutive) ON subject
     TO verification_settle;
 GRANT UPDATE (spent, spent_at, consecutive) ON subject TO verification_settle;
-GRANT SELECT (tenant_id, id, subject_ref, factor, status, epoch, last_step) ON authenticator
-    TO verification_settle;
-GRANT UPDATE (last_step) ON authenticator TO verification_settle;
+GRANT SELECT (tenant_id, id, subject_ref, factor, status, epoch, last_step, used)
+    ON authenticator TO verification_settle;
+GRANT UPDATE (last_step, used) ON authenticator TO verification_settle;
 GRANT SELECT, INSERT, UPDATE ON event_order TO verification_settle;
 GRANT SELECT, INSERT ON outbox TO verification_settle;
 GRANT SELECT, INSERT ON answer TO verification_settle;

@@ -1,10 +1,10 @@
 -- Keep copies that were read from PostgreSQL. One that is older than what was announced is not
 -- taken; of two bucket levels the fuller stays.
 -- KEYS subjects · ARGV emptied a second; then for each subject version, authenticators, level, its
--- time, consecutive, how many authenticators
+-- time, consecutive, what a guess costs
 local rate = tonumber(ARGV[1])
 
-local function fill(key, version, authenticators, level, at, consecutive, number)
+local function fill(key, version, authenticators, level, at, consecutive, prices)
   local kept = redis.call('HMGET', key, 'v', 's', 't')
   if kept[1] and tonumber(kept[1]) > tonumber(version) then return 0 end
   if kept[2] then
@@ -15,7 +15,7 @@ local function fill(key, version, authenticators, level, at, consecutive, number
     at = later
   end
   redis.call('HSET', key, 'v', version, 'c', authenticators, 's', tostring(level),
-    't', string.format('%.6f', at), 'f', consecutive, 'n', number)
+    't', string.format('%.6f', at), 'f', consecutive, 'n', prices)
   return 1
 end
 

@@ -9,6 +9,17 @@ from contracts.topics import APPLICATIONS
 from libs.postgres.pool import Connection
 from services.verification.domain.budget import Budget, Spent
 
+# What is spent is said as settle.sql says it (`took`).
+_STANDING = """
+SELECT (SELECT version FROM replica WHERE topic = $2 AND key = $3 AND NOT deleted)
+        AS application_version,
+    (SELECT CASE factor WHEN 'pin' THEN false
+            WHEN 'recovery_code' THEN used & (1::bigint << $6::int) <> 0
+            ELSE last_step >= $6 END
+        FROM authenticator WHERE subject_ref = $1 AND id = $4 AND epoch = $5
+            AND status = 'active') AS spent
+"""
+
 
 @dataclass(frozen=True)
 class StoredAuthenticator:
@@ -18,9 +29,9 @@ class StoredAuthenticator:
     factor: str
     epoch: int
     sealed: bytes
-    algorithm: str
-    digits: int
-    period: int
+    algorithm: str | None
+    digits: int | None
+    period: int | None
     last_step: int
 
 
@@ -39,12 +50,12 @@ class StoredSubject:
 class Standing:
     """What PostgreSQL knows where it did not accept.
 
-    `last_step` is None where the authenticator counts no more, `application_version` where the
-    application does not.
+    `spent` tells whether the code was used, None where the authenticator counts no more;
+    `application_version` is None where the application does not.
     """
 
     application_version: int | None
-    last_step: int | None
+    spent: bool | None
 
 
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
@@ -118,23 +129,27 @@ async def give_back(tx: Connection, subject: UUID, weight: int) -> None:
 
 
 async def standing(
-    tx: Connection, subject: UUID, *, application: str, authenticator_id: UUID, epoch: int
+    tx: Connection,
+    subject: UUID,
+    *,
+    application: str,
+    authenticator_id: UUID,
+    epoch: int,
+    step: int,
 ) -> Standing:
     """Return what decides whether a code could have been accepted now."""
     row = await tx.fetchrow(
-        "SELECT (SELECT version FROM replica WHERE topic = $2 AND key = $3 AND NOT deleted)"
-        " AS application_version,"
-        " (SELECT last_step FROM authenticator WHERE subject_ref = $1 AND id = $4 AND epoch = $5"
-        " AND status = 'active') AS last_step",
+        _STANDING,
         subject,
         APPLICATIONS.name,
         application,
         authenticator_id,
         epoch,
+        step,
     )
     if row is None:
         raise LookupError("a query without FROM has one row")
-    return Standing(row["application_version"], row["last_step"])
+    return Standing(row["application_version"], row["spent"])
 
 
 async def bury_all(tx: Connection, subject: UUID) -> list[tuple[UUID, int]]:

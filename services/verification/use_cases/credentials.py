@@ -1,5 +1,6 @@
 """Take a credential over from enrollment, and give it up again."""
 
+import secrets
 from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,13 @@ from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import seal
 from libs.web.internal_client import Refused
 from services.verification import announcements
-from services.verification.domain.places import CREDENTIAL, LOOKUP, credential_place
+from services.verification.domain.places import (
+    CREDENTIAL,
+    LOOKUP,
+    RECOVERY_CODES,
+    credential_place,
+)
+from services.verification.domain.recovery_codes import SALT_LENGTH, digests_of
 from services.verification.domain.subjects import lookup_digest
 from services.verification.gateways import Owners
 from services.verification.reserve import Cache
@@ -162,12 +169,19 @@ class Credentials:
             authenticator_id=claim.known_authenticator,
             factor=credential.factor,
             epoch=credential.epoch,
-            sealed=seal(key, b64decode(credential.secret), place=place),
+            sealed=seal(key, await self._secret_of(claim, credential), place=place),
             algorithm=credential.algorithm,
             digits=credential.digits,
             period=credential.period,
             last_step=credential.last_step,
         )
+
+    async def _secret_of(self, claim: Claim, credential: Credential) -> bytes:
+        if not credential.codes:
+            return b64decode(credential.secret)
+        key = await self.data_keys.newest(tenant=claim.tenant, purpose=RECOVERY_CODES)
+        salts = [secrets.token_bytes(SALT_LENGTH) for _ in credential.codes]
+        return digests_of(credential.codes, salts, key=key.key, version=key.version)
 
     async def _store(
         self, claim: Claim, stored: store.StoredAuthenticator, credential: Credential

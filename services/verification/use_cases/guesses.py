@@ -13,7 +13,6 @@ from services.verification.domain.budget import (
     Budget,
     level_at,
     wait_until_fits,
-    weight_of,
 )
 from services.verification.domain.outcome import Refused, Why
 from services.verification.reserve import (
@@ -23,6 +22,7 @@ from services.verification.reserve import (
     Denied,
     Refusal,
     Reserved,
+    prices,
 )
 from services.verification.script_calls import CacheDown
 from services.verification.store import subjects as store
@@ -53,30 +53,28 @@ class Guesses:
         self._loads: dict[tuple[UUID, UUID], asyncio.Task[None]] = {}
 
     async def reserve(
-        self, tenant: UUID, subject: UUID, *, now: datetime, named: bool
+        self, tenant: UUID, subject: UUID, *, now: datetime, tried_on: str
     ) -> Charged | Refused:
-        """Charge one guess, or say why there is none; `named`: on one authenticator only."""
+        """Charge one guess on what it is tried on, or say why there is none."""
         try:
-            answer = await self._cache.reserve(tenant, subject, now=now, named=named)
+            answer = await self._cache.reserve(tenant, subject, now=now, tried_on=tried_on)
             for _ in range(_MOST_LOADS):
                 if not isinstance(answer, Cold):
                     break
                 await self._load_once(tenant, subject, now)
-                answer = await self._cache.reserve(tenant, subject, now=now, named=named)
+                answer = await self._cache.reserve(tenant, subject, now=now, tried_on=tried_on)
         except CacheDown:
-            return await self._reserve_durably(tenant, subject, now, named=named)
+            return await self._reserve_durably(tenant, subject, now, tried_on=tried_on)
         match answer:
-            case Reserved(authenticators):
-                weight = weight_of(len(authenticators), named=named)
+            case Reserved(authenticators, weight):
                 return Charged(authenticators, weight, durably=False)
-            case Refusal(Denied.LOCKED, _):
+            case Refusal(Denied.LOCKED):
                 return Refused(Why.LOCKED)
-            case Refusal(_, level):
-                # At least: a guess on several authenticators has to wait longer.
-                return Refused(Why.BUDGET, wait_until_fits(level, 1, self._budget))
+            case Refusal(_, level, weight):
+                return self._over_budget(level, weight)
             case Cold():
                 # It changes faster than it is loaded, or nobody is there; PostgreSQL knows.
-                return await self._reserve_durably(tenant, subject, now, named=named)
+                return await self._reserve_durably(tenant, subject, now, tried_on=tried_on)
 
     async def never_made(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
         """Give back a charge after which no code was looked at."""
@@ -86,15 +84,27 @@ class Guesses:
             return
         self._cache.refund(tenant, subject, accepted=False, weight=charged.weight)
 
-    def was_right(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
-        """Give the charge back after a code was accepted."""
+    def was_right(self, tenant: UUID, subject: UUID, charged: Charged, *, moved: bool) -> None:
+        """Give the charge back after a code was accepted; `moved`: of an authenticator that counts.
+
+        Its counter in the copy is out of date then, and a window that begins there ends too soon.
+        """
+        if moved:
+            self._cache.drop(tenant, subject)
         if charged.durably:
             self._cache.tell_failed(tenant, subject, consecutive=0, level=0.0)
         else:
             self._cache.refund(tenant, subject, accepted=True, weight=charged.weight)
 
-    def was_wrong(self, tenant: UUID, subject: UUID, *, consecutive: int, level: float) -> None:
-        """Note what PostgreSQL has counted now."""
+    def was_wrong(
+        self, tenant: UUID, subject: UUID, *, consecutive: int, level: float, moved: bool
+    ) -> None:
+        """Note what PostgreSQL has counted now; `moved`: a counter may be out of date in the copy.
+
+        For one that moved while Redis was away, so that the next guess finds it.
+        """
+        if moved:
+            self._cache.drop(tenant, subject)
         self._cache.tell_failed(tenant, subject, consecutive=consecutive, level=level)
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
@@ -129,19 +139,25 @@ class Guesses:
         )
 
     async def _reserve_durably(
-        self, tenant: UUID, subject: UUID, now: datetime, *, named: bool
+        self, tenant: UUID, subject: UUID, now: datetime, *, tried_on: str
     ) -> Charged | Refused:
         async with self._without_cache, tenant_transaction(self._pool, tenant) as tx:
             stored = await store.load_subject(tx, subject)
             if stored is None:
                 return Refused(Why.NOTHING_ENROLLED)
-            weight = weight_of(len(stored.authenticators), named=named)
+            authenticators = _cached(stored.authenticators)
+            weight = prices(authenticators).get(tried_on, 1)
             charged = await store.charge(tx, subject, weight, now=now, budget=self._budget)
         if charged:
-            return Charged(_cached(stored.authenticators), weight, durably=True)
+            return Charged(authenticators, weight, durably=True)
         if stored.consecutive >= self._budget.consecutive:
             return Refused(Why.LOCKED)
-        level = level_at(stored.spent, now, self._budget)
+        return self._over_budget(level_at(stored.spent, now, self._budget), weight)
+
+    def _over_budget(self, level: float, weight: int) -> Refused:
+        if weight > self._budget.capacity:
+            # Waiting does not help; naming the authenticator does.
+            return Refused(Why.TOO_MANY_AT_ONCE)
         return Refused(Why.BUDGET, wait_until_fits(level, weight, self._budget))
 
 
@@ -155,6 +171,7 @@ def _cached(stored: Sequence[store.StoredAuthenticator]) -> tuple[CachedAuthenti
             algorithm=one.algorithm,
             digits=one.digits,
             period=one.period,
+            last_step=one.last_step,
         )
         for one in stored
     )

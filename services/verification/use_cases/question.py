@@ -12,6 +12,7 @@ from services.verification.domain.outcome import Accepted, KeyReused
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
 from services.verification.lookups import Name, StoredAnswer
+from services.verification.reserve import CachedAuthenticator
 from services.verification.settle import Idempotency, KnownCaller
 
 
@@ -19,6 +20,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """One request to judge a code; `factors` are those that the application's policy allows.
 
     `nonce` and `remember` ask for a receipt and a remembered device beside the answer.
+    `next_code` is the one after `code`, to find a counter that has run far ahead.
     """
 
     caller: KnownCaller
@@ -31,6 +33,11 @@ class Attempt(msgspec.Struct, frozen=True):
     nonce: str | None = None
     remember: bool = False
     policy_version: int = 0
+    next_code: str | None = None
+
+    def may_use(self, one: CachedAuthenticator) -> bool:
+        """Tell whether this authenticator may judge it, whatever its codes look like."""
+        return self.authenticator_id in (None, one.authenticator_id) and one.factor in self.factors
 
     def __repr__(self) -> str:
         """Never show the code."""
@@ -64,7 +71,8 @@ def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:
     if attempt.idempotency_key is None:
         return None
     # Under the tenant's key: a code has so few bits that its plain digest would be the code.
-    asked = [attempt.subject, attempt.code, str(attempt.authenticator_id or "")]
+    named = str(attempt.authenticator_id or "")
+    asked = [attempt.subject, attempt.code, named, attempt.next_code or ""]
     if attempt.nonce is not None or attempt.remember:
         asked += [attempt.nonce or "", str(attempt.remember)]
     return Idempotency(

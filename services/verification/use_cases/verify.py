@@ -10,12 +10,14 @@ import msgspec
 
 from contracts.envelope import application_key
 from contracts.verification import FailureReason
+from contracts.vocabulary import Factor
 from libs.clock import Clock
 from libs.messaging.cloud_event import CloudEvent
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
 from services.verification import announcements
+from services.verification.domain.budget import tried_on
 from services.verification.domain.outcome import (
     Accepted,
     CallerChanged,
@@ -23,19 +25,15 @@ from services.verification.domain.outcome import (
     Outcome,
     Refused,
     Why,
+    why_lost,
 )
 from services.verification.lookups import Asked, Lookups
 from services.verification.reserve import CachedAuthenticator
-from services.verification.settle import (
-    Acceptance,
-    AuthorityDown,
-    Entry,
-    Settled,
-    Settler,
-)
+from services.verification.settle import Acceptance, AuthorityDown, Entry, Settled, Settler
 from services.verification.store import subjects as store
-from services.verification.use_cases.compute import Compute, Match
+from services.verification.use_cases.compute import Compute, Guess, Match
 from services.verification.use_cases.guesses import Charged, Guesses
+from services.verification.use_cases.pins import TooManyPins
 from services.verification.use_cases.question import (
     Attempt,
     Question,
@@ -89,21 +87,30 @@ class Verify:
             question.tenant,
             subject,
             now=question.now,
-            named=attempt.authenticator_id is not None,
+            tried_on=tried_on(attempt.code, attempt.authenticator_id),
         )
         if isinstance(charged, Refused):
             return await self._refuse(question, subject, charged)
         paid = _Paid(question, subject, charged)
-        usable = [one for one in charged.authenticators if _may_judge(one, attempt)]
+        usable = [one for one in charged.authenticators if attempt.may_use(one)]
         if not usable:
             await self.guesses.never_made(question.tenant, subject, charged)
             return await self._first_answer(question) or Refused(Why.NOTHING_ENROLLED)
-        match = await self.compute(
-            usable, attempt.code, tenant=question.tenant, subject_ref=subject, now=question.now
-        )
+        match = await self._compute(paid, usable)
         if match is None:
             return await self._wrong(paid, usable)
         return await self._accept(paid, match)
+
+    async def _compute(self, paid: _Paid, usable: Sequence[CachedAuthenticator]) -> Match | None:
+        question = paid.question
+        guess = Guess(question.attempt.code, question.attempt.next_code, question.now)
+        try:
+            return await self.compute(
+                usable, guess, tenant=question.tenant, subject_ref=paid.subject_ref
+            )
+        except TooManyPins:
+            await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
+            raise AuthorityDown("too many PINs at once") from None
 
     async def _refuse(self, question: Question, subject: UUID, refused: Refused) -> Outcome:
         first = await self._first_answer(question)
@@ -123,7 +130,7 @@ class Verify:
         if isinstance(first, Accepted):
             await self.guesses.never_made(paid.question.tenant, paid.subject_ref, paid.charged)
             return first
-        refused = await self._fail(paid, usable, FailureReason.WRONG_CODE)
+        refused = await self._fail(paid, usable, Why.WRONG_CODE)
         return first or refused
 
     async def _accept(self, paid: _Paid, match: Match) -> Outcome:
@@ -141,7 +148,8 @@ class Verify:
         settled = await self._settle(paid, event, acceptance=acceptance)
         if not settled.took_effect:
             return await self._lost(paid, match)
-        self.guesses.was_right(question.tenant, paid.subject_ref, paid.charged)
+        moved = one.factor == Factor.HOTP
+        self.guesses.was_right(question.tenant, paid.subject_ref, paid.charged, moved=moved)
         version = question.attempt.policy_version
         return Accepted(event.id, one.authenticator_id, one.factor, question.now, version)
 
@@ -160,25 +168,24 @@ class Verify:
                 application=application_key(caller.tenant, caller.application_id),
                 authenticator_id=one.authenticator_id,
                 epoch=one.epoch,
+                step=match.step,
             )
         if standing.application_version != caller.version:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return CallerChanged()
         # The copy was wrong about something: the next guess begins with what PostgreSQL knows.
         await self.guesses.is_stale(question.tenant, paid.subject_ref)
-        outcome = await self._fail(paid, [one], _why_lost(standing, match.step))
+        outcome = await self._fail(paid, [one], why_lost(standing.spent))
         return first or outcome
 
-    async def _fail(
-        self, paid: _Paid, tried: Sequence[CachedAuthenticator], reason: FailureReason
-    ) -> Outcome:
+    async def _fail(self, paid: _Paid, tried: Sequence[CachedAuthenticator], why: Why) -> Outcome:
         question = paid.question
         event = announcements.verification_failed(
             tenant=question.tenant,
             subject_ref=paid.subject_ref,
             application_id=question.attempt.caller.application_id,
             authenticator_id=tried[0].authenticator_id if len(tried) == 1 else None,
-            reason=reason,
+            reason=FailureReason(why.value),
             now=question.now,
             traceparent=question.attempt.traceparent,
         )
@@ -192,8 +199,9 @@ class Verify:
             paid.subject_ref,
             consecutive=settled.consecutive,
             level=settled.spent,
+            moved=any(one.factor == Factor.HOTP for one in tried),
         )
-        return Refused(Why(reason.value))
+        return Refused(why)
 
     async def _settle(
         self, paid: _Paid, event: CloudEvent, *, acceptance: Acceptance | None
@@ -237,14 +245,3 @@ def _lock_event(paid: _Paid) -> CloudEvent:
         now=question.now,
         traceparent=question.attempt.traceparent,
     )
-
-
-def _why_lost(standing: store.Standing, step: int) -> FailureReason:
-    if standing.last_step is None:
-        return FailureReason.REVOKED
-    return FailureReason.REPLAYED if standing.last_step >= step else FailureReason.OVER_LIMIT
-
-
-def _may_judge(one: CachedAuthenticator, attempt: Attempt) -> bool:
-    wanted = attempt.authenticator_id in (None, one.authenticator_id)
-    return wanted and one.factor in attempt.factors

@@ -83,7 +83,7 @@ async def _cancel_reserves(
 
     async def read(person: Person) -> None:
         reading = asyncio.create_task(
-            world.cache.reserve(person.tenant, person.subject_ref, now=world.clock(), named=True)
+            world.cache.reserve(person.tenant, person.subject_ref, now=world.clock(), tried_on="6")
         )
         if random.random() < 0.5:
             await asyncio.sleep(random.uniform(0, 0.004))

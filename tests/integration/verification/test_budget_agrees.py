@@ -5,14 +5,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from libs.postgres.pool import tenant_transaction
 from services.verification.app import budget_of
 from services.verification.domain.budget import Spent, fits, level_at
-from services.verification.reserve import Refusal, Reserved
+from services.verification.reserve import CachedAuthenticator, Cold, Refusal, Reserved, prices
 from services.verification.store import subjects as store
 from tests.integration.verification.conftest import World, settings_for
 
 
+def cached(factor: str, digits: int) -> CachedAuthenticator:
+    return CachedAuthenticator(uuid4(), factor, 1, b"", "SHA1", digits, None, -1)
+
+
+@pytest.mark.security("S2")
 async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: Path) -> None:
     budget = budget_of(settings_for(world.stored, "redis://x", tmp_path))
     tenant, subject = uuid4(), uuid4()
@@ -20,22 +27,30 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
     spent = Spent(0.0, datetime.fromtimestamp(0, UTC))
     async with tenant_transaction(world.plumbing.app_pool, tenant) as tx:
         await store.lock_subject(tx, tenant, subject)
+    enrolled = (cached("totp", 6), cached("hotp", 6), cached("hotp", 8), cached("pin", 6))
     await world.cache.fill(
-        tenant, subject, version=1, authenticators=(), level=0.0, at=now, consecutive=0
+        tenant, subject, version=1, authenticators=enrolled, level=0.0, at=now, consecutive=0
     )
+    tried = {"6": 6, "8": 1, "7": 1, "r": 1, uuid4().hex: 1} | {
+        one.authenticator_id.hex: weight for one, weight in zip(enrolled, (1, 4, 1, 1), strict=True)
+    }
     chance = random.Random(20261123)
 
-    for _ in range(200):
-        now += timedelta(seconds=chance.choice([0, 1, 60, 1800, 5000, -30]))
-        level = level_at(spent, now, budget)
-        expected = fits(level, 1, budget)
+    for _ in range(300):
+        now += timedelta(seconds=chance.choice([0, 1, 60, 1800, 5000, 9000, -30]))
+        on = chance.choice(list(tried))
+        level, weight = level_at(spent, now, budget), prices(enrolled).get(on, 1)
+        expected = fits(level, weight, budget)
         if expected:
-            spent = Spent(level + 1, max(now, spent.at))
-        in_redis = await world.cache.reserve(tenant, subject, now=now, named=True)
+            spent = Spent(level + weight, max(now, spent.at))
+        in_redis = await world.cache.reserve(tenant, subject, now=now, tried_on=on)
         async with tenant_transaction(world.plumbing.app_pool, tenant) as tx:
-            in_sql = await store.charge(tx, subject, 1, now=now, budget=budget)
+            in_sql = await store.charge(tx, subject, weight, now=now, budget=budget)
 
+        assert weight == tried[on]
         assert isinstance(in_redis, Reserved if expected else Refusal)
+        assert not isinstance(in_redis, Cold)
+        assert in_redis.weight == weight
         assert in_sql is expected
 
 
@@ -45,7 +60,7 @@ async def test_a_guess_is_given_back_though_the_copy_was_dropped_meanwhile(world
     await world.cache.fill(
         tenant, subject, version=1, authenticators=(), level=0.0, at=now, consecutive=0
     )
-    await world.cache.reserve(tenant, subject, now=now, named=True)
+    await world.cache.reserve(tenant, subject, now=now, tried_on="6")
 
     await world.cache.tell_changed(tenant, subject, version=2)
     world.cache.refund(tenant, subject, accepted=True, weight=1)

@@ -70,8 +70,8 @@ async def test_an_entry_that_lacks_something_is_cold_and_loaded_again(
     assert await world.redis.hdel(key, field) == 1
     place, now = (person.tenant, person.subject_ref), world.clock()
 
-    assert await world.cache.reserve(*place, now=now, named=False) == Cold()
+    assert await world.cache.reserve(*place, now=now, tried_on="6") == Cold()
     assert reason_of(await world.verify(application, person, wrong)) == "wrong_code"
-    assert isinstance(await world.cache.reserve(*place, now=now, named=False), Reserved)
+    assert isinstance(await world.cache.reserve(*place, now=now, tried_on="6"), Reserved)
     # Two guesses and the reservation above: the bucket outlived the gap.
     assert float(await world.redis.hget(key, "s") or 0) == pytest.approx(3, abs=0.01)

@@ -33,7 +33,16 @@ FILLED = (
 OF_NOBODY = {"relay_lease", "internal_call", "alembic_version"}
 SETTLE_MAY = {
     "subject": {"tenant_id", "id", "lookup", "deleted", "spent", "spent_at", "consecutive"},
-    "authenticator": {"tenant_id", "id", "subject_ref", "factor", "status", "epoch", "last_step"},
+    "authenticator": {
+        "tenant_id",
+        "id",
+        "subject_ref",
+        "factor",
+        "status",
+        "epoch",
+        "last_step",
+        "used",
+    },
     "replica": {"tenant_id", "topic", "key", "version", "deleted"},
 }
 SETTLE_SEES = {*SETTLE_MAY, "event_order", "outbox", "answer"}

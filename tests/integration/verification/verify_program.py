@@ -44,8 +44,8 @@ def arm(failpoint: str) -> None:
         asyncio.get_running_loop().call_later(random.uniform(0, 0.004), die)
         return await write(self, entries)
 
-    def die_before_response(self: Guesses, *places: object) -> None:
-        was_right(self, *places)  # type: ignore[arg-type]
+    def die_before_response(self: Guesses, *places: object, **named: object) -> None:
+        was_right(self, *places, **named)  # type: ignore[arg-type]
         die()
 
     match failpoint:
@@ -56,7 +56,7 @@ def arm(failpoint: str) -> None:
         case "after_commit":
             Settler._write = write_and_die  # type: ignore[method-assign]
         case "before_response":
-            Guesses.was_right = die_before_response  # type: ignore[method-assign, assignment]
+            Guesses.was_right = die_before_response  # type: ignore[method-assign]
 
 
 FAILPOINTS = ("after_reserve", "while_settling", "after_commit", "before_response")

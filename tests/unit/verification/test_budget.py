@@ -1,18 +1,25 @@
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.verification.domain.budget import (
+    CHANCE_OF_ONE,
     HIGHEST_CHANCE_A_DAY,
     Budget,
     Spent,
     UnsafeBudget,
+    chance_of,
     fits,
+    form_for,
     guess_chance_a_day,
     level_at,
+    prices_of,
     refuse_unsafe,
+    tried_on,
     wait_until_fits,
     weight_of,
 )
@@ -30,13 +37,84 @@ def test_allows_a_guess_only_where_it_fits_whole(level: float, allowed: bool) ->
 
 @pytest.mark.security("S2")
 @pytest.mark.parametrize(
-    ("authenticators", "named", "weight"),
-    [(0, False, 1), (1, False, 1), (5, False, 5), (5, True, 1)],
+    ("factor", "digits", "weight"),
+    [
+        ("totp", 6, 1),
+        ("totp", 8, 1),
+        ("hotp", 6, 4),
+        ("hotp", 7, 1),
+        ("hotp", 8, 1),
+        ("pin", 6, 1),
+        ("pin", 10, 1),
+        ("recovery_code", None, 1),
+    ],
 )
-def test_a_guess_costs_one_for_each_authenticator_it_is_tried_on(
-    authenticators: int, named: bool, weight: int
+def test_a_guess_costs_more_where_it_may_hit_more_codes(
+    factor: str, digits: int | None, weight: int
 ) -> None:
-    assert weight_of(authenticators, named=named) == weight
+    assert weight_of(factor, digits) == weight
+    assert chance_of(factor, digits) <= weight * CHANCE_OF_ONE
+
+
+def test_a_look_ahead_of_eleven_codes_is_what_four_guesses_of_three_cost() -> None:
+    assert chance_of("hotp", 6) == Fraction(11, 10**6)
+    assert chance_of("totp", 6) == CHANCE_OF_ONE
+
+
+@pytest.mark.security("S2")
+def test_a_guess_costs_as_much_as_all_that_it_is_tried_on() -> None:
+    ids = [uuid4() for _ in range(5)]
+    factors = [("totp", 6), ("hotp", 6), ("pin", 6), ("hotp", 8), ("recovery_code", None)]
+
+    prices = prices_of([(one, *of) for one, of in zip(ids, factors, strict=True)])
+
+    assert {on: prices[on] for on in ("6", "8", "r")} == {"6": 6, "8": 1, "r": 1}
+    assert [prices[one.hex] for one in ids] == [1, 4, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "form"), [("123456", "6"), ("1234567890", "10"), ("ABCDE-FGHJK", "r")]
+)
+def test_a_guess_is_tried_on_what_has_codes_of_its_form_or_is_named(code: str, form: str) -> None:
+    named = uuid4()
+
+    assert tried_on(code, None) == form
+    assert tried_on(code, named) == named.hex
+
+
+AUTHENTICATORS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["totp", "hotp"]), st.integers(6, 8)),
+        st.tuples(st.just("pin"), st.integers(6, 10)),
+        st.just(("recovery_code", None)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@pytest.mark.security("S2")
+@given(
+    enrolled=AUTHENTICATORS,
+    guesses=st.lists(st.tuples(st.integers(0, 86_400), st.integers(0, 9)), max_size=100),
+)
+def test_no_day_of_blind_guesses_on_whatever_is_more_likely_than_promised(
+    enrolled: list[tuple[str, int | None]], guesses: list[tuple[int, int]]
+) -> None:
+    known = [(UUID(int=n), of[0], of[1]) for n, of in enumerate(enrolled, start=1)]
+    prices = prices_of(known)
+    spent, chance = Spent(0.0, NOW), Fraction(0)
+    for second, aim in sorted(guesses):
+        at = NOW + timedelta(seconds=second)
+        on = list(prices)[aim % len(prices)]
+        level = level_at(spent, at, BUDGET)
+        if fits(level, prices[on], BUDGET):
+            spent = Spent(level + prices[on], at)
+            for one, factor, digits in known:
+                if on in (one.hex, form_for(digits)):
+                    chance += chance_of(factor, digits)
+
+    assert chance <= guess_chance_a_day(BUDGET) <= HIGHEST_CHANCE_A_DAY
 
 
 def test_empties_with_time_and_never_below_nothing() -> None:
@@ -87,8 +165,8 @@ def test_no_24_hours_ever_see_more_than_the_promise(times: list[float]) -> None:
 )
 def test_start_refuses_a_budget_that_breaks_the_promise(budget: Budget, safe: bool) -> None:
     if safe:
-        refuse_unsafe(budget, digits=6, steps=3)
-        assert guess_chance_a_day(budget, digits=6, steps=3) <= HIGHEST_CHANCE_A_DAY
+        refuse_unsafe(budget)
+        assert guess_chance_a_day(budget) <= HIGHEST_CHANCE_A_DAY
         return
     with pytest.raises(UnsafeBudget):
-        refuse_unsafe(budget, digits=6, steps=3)
+        refuse_unsafe(budget)

@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.verification.domain.totp import (
-    WINDOW,
-    TotpParameters,
-    code_at,
-    is_code,
-    matching_step,
-)
+from services.verification.domain.otp import OtpParameters, code_at, is_code
+from services.verification.domain.totp import WINDOW, matching_step
 
 SEEDS = {
     "SHA1": b"12345678901234567890",
@@ -27,7 +22,7 @@ VECTORS = [
     (2000000000, "69279037", "90698825", "38618901"),
     (20000000000, "65353130", "77737706", "47863826"),
 ]
-SIX = TotpParameters("SHA1", 6, 30)
+SIX = OtpParameters("SHA1", 6)
 NOW = datetime(2026, 11, 23, 12, 0, 15, tzinfo=UTC)
 STEP = int(NOW.timestamp()) // 30
 
@@ -36,7 +31,7 @@ STEP = int(NOW.timestamp()) // 30
 @pytest.mark.parametrize(("time", "sha1", "sha256", "sha512"), VECTORS)
 def test_gives_the_codes_of_the_standard(time: int, sha1: str, sha256: str, sha512: str) -> None:
     for algorithm, expected in zip(SEEDS, (sha1, sha256, sha512), strict=True):
-        assert code_at(SEEDS[algorithm], time // 30, TotpParameters(algorithm, 8, 30)) == expected
+        assert code_at(SEEDS[algorithm], time // 30, OtpParameters(algorithm, 8)) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,7 +40,7 @@ def test_gives_the_codes_of_the_standard(time: int, sha1: str, sha256: str, sha5
 def test_accepts_one_step_either_side_and_no_more(offset: int, found: bool) -> None:
     code = code_at(SEEDS["SHA1"], STEP + offset, SIX)
 
-    matched = matching_step(SEEDS["SHA1"], code, parameters=SIX, at=NOW)
+    matched = matching_step(SEEDS["SHA1"], code, parameters=SIX, period=30, at=NOW)
 
     assert matched == (STEP + offset if found else None)
     assert WINDOW == 1
@@ -55,7 +50,9 @@ def test_accepts_one_step_either_side_and_no_more(offset: int, found: bool) -> N
 def test_counts_a_step_from_its_first_to_its_last_second(second: int) -> None:
     at = datetime.fromtimestamp(STEP * 30 + second, UTC)
 
-    assert matching_step(SEEDS["SHA1"], code_at(SEEDS["SHA1"], STEP, SIX), parameters=SIX, at=at)
+    assert matching_step(
+        SEEDS["SHA1"], code_at(SEEDS["SHA1"], STEP, SIX), parameters=SIX, period=30, at=at
+    )
     assert int(at.timestamp()) // 30 == STEP
 
 
@@ -80,14 +77,14 @@ def test_counts_a_step_from_its_first_to_its_last_second(second: int) -> None:
 )
 def test_refuses_everything_but_the_enrolled_number_of_ascii_digits(code: str) -> None:
     assert not is_code(code, digits=6)
-    assert matching_step(SEEDS["SHA1"], code, parameters=SIX, at=NOW) is None
+    assert matching_step(SEEDS["SHA1"], code, parameters=SIX, period=30, at=NOW) is None
 
 
 def test_refuses_a_shortened_code() -> None:
     code = code_at(SEEDS["SHA1"], STEP, SIX)
 
     assert all(
-        matching_step(SEEDS["SHA1"], code[-length:], parameters=SIX, at=NOW) is None
+        matching_step(SEEDS["SHA1"], code[-length:], parameters=SIX, period=30, at=NOW) is None
         for length in range(1, 6)
     )
 
@@ -107,12 +104,12 @@ def test_agrees_with_an_independent_implementation(
     digest = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}[algorithm]
     oracle = pyotp.HOTP(base64.b32encode(secret).decode(), digits=digits, digest=digest)
 
-    assert code_at(secret, step, TotpParameters(algorithm, digits, 30)) == oracle.at(step)
+    assert code_at(secret, step, OtpParameters(algorithm, digits)) == oracle.at(step)
 
 
 def test_takes_the_newest_step_where_two_have_the_same_code() -> None:
     # Two neighbouring steps with one code exist; the older one would leave the code usable again.
-    secret, parameters = SEEDS["SHA1"], TotpParameters("SHA1", 6, 30)
+    secret, parameters = SEEDS["SHA1"], OtpParameters("SHA1", 6)
     step = next(
         step
         for step in range(1, 10_000_000)
@@ -122,4 +119,37 @@ def test_takes_the_newest_step_where_two_have_the_same_code() -> None:
 
     code = code_at(secret, step, parameters)
 
-    assert matching_step(secret, code, parameters=parameters, at=at) == step + 1
+    assert matching_step(secret, code, parameters=parameters, period=30, at=at) == step + 1
+
+
+@given(
+    secret=st.binary(min_size=16, max_size=64),
+    algorithm=st.sampled_from(["SHA1", "SHA256", "SHA512"]),
+    digits=st.integers(min_value=6, max_value=8),
+    period=st.integers(min_value=15, max_value=120),
+    second=st.integers(min_value=1_000, max_value=2**33),
+    offset=st.integers(min_value=-1, max_value=1),
+)
+def test_agrees_with_an_independent_implementation_for_every_period(
+    secret: bytes, algorithm: str, digits: int, period: int, second: int, offset: int
+) -> None:
+    import base64
+    import hashlib
+
+    digest = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}[algorithm]
+    oracle = pyotp.TOTP(
+        base64.b32encode(secret).decode(), digits=digits, digest=digest, interval=period
+    )
+    code = oracle.generate_otp(second // period + offset)
+
+    step = matching_step(
+        secret,
+        code,
+        parameters=OtpParameters(algorithm, digits),
+        period=period,
+        at=datetime.fromtimestamp(second, UTC),
+    )
+
+    assert step is not None
+    assert step >= second // period + offset
+    assert oracle.generate_otp(step) == code
