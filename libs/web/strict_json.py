@@ -2,8 +2,9 @@
 
 import json
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from libs.web.bodies import again, read_messages, whole_body
 from libs.web.problems import Problem, problem_response
 
 # Longer bodies are left to the app, which refuses them for their length.
@@ -21,15 +22,14 @@ def strict_json(app: ASGIApp) -> ASGIApp:
         if scope["type"] != "http" or not _is_json(scope):
             await app(scope, receive, send)
             return
-        messages = await _messages(receive)
-        body = b"".join(message.get("body", b"") for message in messages)
-        wrong = None if len(body) > _LONGEST else _wrong_with(body)
+        messages = await read_messages(receive, longest=_LONGEST)
+        wrong = _wrong_with(whole_body(messages, longest=_LONGEST))
         if wrong is not None:
             title = "The request is not of the right form"
             problem = Problem(422, "malformed_request", title, errors=(f"body: {wrong}",))
             await problem_response(problem)(scope, receive, send)
             return
-        await app(scope, _again(messages, receive), send)
+        await app(scope, again(messages, receive), send)
 
     return checked
 
@@ -39,15 +39,7 @@ def _is_json(scope: Scope) -> bool:
     return any(b"json" in kind.lower() for kind in kinds)
 
 
-async def _messages(receive: Receive) -> list[Message]:
-    messages, length = [await receive()], 0
-    while messages[-1].get("more_body", False) and length <= _LONGEST:
-        length += len(messages[-1].get("body", b""))
-        messages.append(await receive())
-    return messages
-
-
-def _wrong_with(body: bytes) -> str | None:
+def _wrong_with(body: bytes | None) -> str | None:
     if not body:
         return None
     try:
@@ -68,13 +60,3 @@ def _refuse_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(_name: str) -> float:
     raise ValueError("not a number")
-
-
-def _again(messages: list[Message], receive: Receive) -> Receive:
-    waiting = iter(messages)
-
-    async def again() -> Message:
-        message = next(waiting, None)
-        return await receive() if message is None else message
-
-    return again

@@ -25,9 +25,9 @@ from services.verification.domain.budget import Budget
 _LOG = structlog.get_logger("settle")
 _SETTLE = files(__package__).joinpath("settle.sql").read_text()
 _LARGEST_BATCH = 256
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 3.0
 # Below our own limit, so that what we call failed cannot still commit.
-_STATEMENT_TIMEOUT_MS = 4000
+_STATEMENT_TIMEOUT_MS = 2500
 _LOCK_TIMEOUT_MS = 500
 
 

@@ -5,17 +5,18 @@ app, which says what is wrong; both end at the same door.
 """
 
 import re
-from collections.abc import Awaitable, Callable
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.subjects import LONGEST, one_form
 from libs.telemetry import current_traceparent, is_chosen, read_traceparent, span
+from libs.web.bodies import again, read_messages, whole_body
 from libs.web.problems import problem_of
 from services.verification.api.door import Door, Envelope, Question, Reply, problem_reply
 
 PATH = "/v1/verify"
+_LONGEST_BODY = 8 * 1024
 _CODE = re.compile("[0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
 _NEXT_CODE = re.compile("[0-9]{6,8}")
 _KEY = re.compile("[!-~]{8,255}")
@@ -36,10 +37,10 @@ def fast_lane(app: ASGIApp, door: Door) -> ASGIApp:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await app(scope, receive, send)
             return
-        message = await receive()
-        read = _read(scope["headers"], message)
+        messages = await read_messages(receive, longest=_LONGEST_BODY)
+        read = _read(scope["headers"], whole_body(messages, longest=_LONGEST_BODY))
         if read is None:
-            await app(scope, _first(message, receive), send)
+            await app(scope, again(messages, receive), send)
             return
         question, envelope = read
         if is_chosen(envelope.traceparent):
@@ -63,20 +64,18 @@ async def _answered(door: Door, question: Question, envelope: Envelope) -> Reply
         return problem_reply(problem_of(error))
 
 
-def _read(raw: list[tuple[bytes, bytes]], message: Message) -> tuple[Question, Envelope] | None:
+def _read(raw: list[tuple[bytes, bytes]], body: bytes | None) -> tuple[Question, Envelope] | None:
     headers = dict(raw)
     key = headers.get(b"idempotency-key")
     plain = (
         len(headers) == len(raw)
         and headers.get(b"content-type") == b"application/json"
         and b"authorization" in headers
-        and message["type"] == "http.request"
-        and not message.get("more_body", False)
     )
     idempotency_key = key.decode("latin-1") if key is not None else None
     if not plain or (idempotency_key is not None and not _KEY.fullmatch(idempotency_key)):
         return None
-    question = _question(message.get("body", b""))
+    question = _question(body) if body is not None else None
     if question is None:
         return None
     trace = headers.get(b"traceparent")
@@ -97,7 +96,7 @@ def _question(body: bytes) -> Question | None:
         return None
     try:
         question = _DECODER.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     if question.receipt is not None and not _NONCE.fullmatch(question.receipt.nonce):
         return None
@@ -116,12 +115,3 @@ def _has_one_form(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _first(message: Message, receive: Receive) -> Callable[[], Awaitable[Message]]:
-    waiting = [message]
-
-    async def again() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return again

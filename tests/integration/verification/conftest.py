@@ -49,7 +49,6 @@ from services.verification.store import claims
 from services.verification.store import subjects as store
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import MakeDatabase, ServiceDatabase, TestClock, plumbing_for
-from tests.integration.verification.lanes import whole_bodies
 
 
 @dataclass
@@ -127,11 +126,15 @@ class Person:
     phone: pyotp.TOTP
 
 
+# What the fast lane does not read, and hands on to the app.
+SLOWLY = {"Content-Type": "application/json; charset=utf-8"}
+
+
 @dataclass
 class World:
     """One running verification and what surrounds it.
 
-    `quick` takes the fast lane of POST /v1/verify where it can, `public` never does.
+    Questions take the fast lane of POST /v1/verify, but for those with SLOWLY in their headers.
     """
 
     stored: ServiceDatabase
@@ -142,7 +145,6 @@ class World:
     owners: Owners
     clock: TestClock
     public: httpx2.AsyncClient
-    quick: httpx2.AsyncClient
 
     async def application(
         self,
@@ -322,12 +324,8 @@ async def running_world(
             asyncio.create_task(part(stop)) for part in (parts.settler.run, parts.lookups.run)
         ]
         transport = httpx2.ASGITransport(app=parts.public)
-        quickly = httpx2.ASGITransport(app=whole_bodies(parts.public))
-        async with (
-            httpx2.AsyncClient(transport=transport, base_url="http://test") as public,
-            httpx2.AsyncClient(transport=quickly, base_url="http://test") as quick,
-        ):
-            yield World(stored, plumbing, parts, cache, redis, owners, clock, public, quick)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as public:
+            yield World(stored, plumbing, parts, cache, redis, owners, clock, public)
         stop.set()
         await asyncio.gather(*running)
 

@@ -20,7 +20,13 @@ from examples.check_receipt import Expected, ReceiptRefusedError, check
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.seal import SealBroken
-from tests.integration.verification.conftest import Application, Person, World, running_world
+from tests.integration.verification.conftest import (
+    SLOWLY,
+    Application,
+    Person,
+    World,
+    running_world,
+)
 from tests.integration.verification.processes import url_of
 
 ROOT = Path(__file__).parents[3]
@@ -47,8 +53,8 @@ async def ask(
         "code": code or world.code(person),
         "receipt": {"nonce": nonce},
     }
-    client = world.public if slowly else world.quick
-    return await client.post("/v1/verify", content=json.dumps(body), headers=headers)
+    headers |= SLOWLY if slowly else {}
+    return await world.public.post("/v1/verify", content=json.dumps(body), headers=headers)
 
 
 async def published(world: World) -> KeySetSerialization:

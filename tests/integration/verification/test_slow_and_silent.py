@@ -176,7 +176,7 @@ async def test_answers_503_while_postgresql_does_not_answer(
                 asyncio.create_task(world.verify(application, person, code))
                 for person, code in codes.items()
             ]
-            answered, waiting = await asyncio.wait(asked, timeout=3)
+            answered, waiting = await asyncio.wait(asked, timeout=4)
             proxy.pass_on()
             await asyncio.gather(*waiting)
             begun = time.monotonic()
