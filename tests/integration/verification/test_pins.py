@@ -117,8 +117,8 @@ async def test_twenty_pins_at_once_do_not_hold_up_the_event_loop(
     one_check = time.perf_counter() - began
     record_property("numbers", {"longest_lag": longest, "one_check": one_check})
     assert {answer.status_code for answer in answers} == {200}
-    # On the loop it would wait for nearly all of the twenty.
-    assert longest < 10 * one_check
+    # On the loop it would wait for several of them in a row: 0.2 s, where it is 0.01 s now.
+    assert longest < 4 * one_check
 
 
 @pytest.mark.security("S8")
