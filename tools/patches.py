@@ -29,6 +29,14 @@ PATCHES = (
         f"{_T}/test_verify.py::test_accepts_a_code_once",
     ),
     Patch(
+        "accept-recovery-code-again",
+        f"{_V}/settle.sql",
+        "a.used & (1::bigint << e.step::int) = 0",
+        "true",
+        "each recovery code is accepted once",
+        f"{_T}/test_backup_codes.py::test_accepts_each_code_once_in_any_order",
+    ),
+    Patch(
         "accept-removed",
         f"{_V}/settle.sql",
         "AND a.status = 'active' AND a.epoch = e.epoch",
@@ -47,8 +55,8 @@ PATCHES = (
     Patch(
         "accept-locked",
         f"{_V}/settle.sql",
-        "AND a.last_step < e.step AND h.consecutive < $21 AND h.lookup",
-        "AND a.last_step < e.step AND h.lookup",
+        "AND h.consecutive < $21 AND h.lookup",
+        "AND h.lookup",
         "a locked subject is not let in",
         _LAST,
     ),
@@ -135,8 +143,8 @@ PATCHES = (
     Patch(
         "many-tried-for-one",
         f"{_V}/scripts/reserve.lua",
-        "if weight == 0 then weight = tonumber(kept[5]) end",
-        "if weight == 0 then weight = 1 end",
+        "local weight = tonumber(string.match(kept[5], ' ' .. on .. ':(%d+) ') or 1)",
+        "local weight = 1",
         "several authenticators do not make guessing easier",
         f"{_T}/test_verify.py::test_several_authenticators_do_not_make_guessing_easier",
     ),
@@ -202,7 +210,7 @@ PATCHES = (
     ),
     Patch(
         "reasons-for-everybody",
-        f"{_V}/api/verify.py",
+        f"{_V}/api/door.py",
         "reasons = vocabulary.Scope.VERIFY_REASONS in known.caller.scopes",
         "reasons = True",
         "strangers cannot tell refusals apart",

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from services.verification.api.verify import Envelope, Question, fast_lane
+from services.verification.api.door import Envelope, Question, Reply
+from services.verification.api.verify import fast_lane
 
 SUBJECT = "a@example.org"
 
@@ -18,9 +18,9 @@ async def lane_of(body: bytes) -> str | Question:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         taken.append("app")
 
-    async def door(question: Question, envelope: Envelope) -> Response:
+    async def door(question: Question, envelope: Envelope) -> Reply:
         taken.append(question)
-        return Response()
+        return Reply(200, [], b"")
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
