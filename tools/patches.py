@@ -162,7 +162,7 @@ PATCHES = (
         "level = math.max(math.max(0, level - (later - at) * rate), other)",
         "level = math.max(0, level - (later - at) * rate)",
         "a load does not give guesses back",
-        f"{_T}/test_cache.py",
+        f"{_T}/test_budget_agrees.py::test_a_load_gives_no_guess_back_that_only_redis_has_charged",
     ),
     Patch(
         "redis-not-told-the-truth",

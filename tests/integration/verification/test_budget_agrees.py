@@ -67,3 +67,18 @@ async def test_a_guess_is_given_back_though_the_copy_was_dropped_meanwhile(world
     await world.cache.drained()
 
     assert await world.redis.hget(f"w:{{{tenant}/{subject}}}", "s") == b"0"
+
+
+async def test_a_load_gives_no_guess_back_that_only_redis_has_charged(world: World) -> None:
+    tenant, subject = uuid4(), uuid4()
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    for version in (1, 2):
+        await world.cache.fill(
+            tenant, subject, version=version, authenticators=(), level=0.0, at=now, consecutive=0
+        )
+        if version == 1:
+            for _ in range(3):
+                await world.cache.reserve(tenant, subject, now=now, tried_on="6")
+            await world.cache.tell_changed(tenant, subject, version=2)
+
+    assert await world.redis.hget(f"w:{{{tenant}/{subject}}}", "s") == b"3"
