@@ -154,7 +154,7 @@ PATCHES = (
         "    redis.call('HDEL', key, 'c')\n",
         "",
         "what PostgreSQL contradicted is loaded again",
-        f"{_T}/test_budget_agrees.py",
+        f"{_T}/test_cache.py::test_a_copy_that_was_contradicted_is_handed_out_no_more",
     ),
     Patch(
         "bucket-forgotten-on-load",

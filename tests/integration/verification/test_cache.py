@@ -75,3 +75,15 @@ async def test_an_entry_that_lacks_something_is_cold_and_loaded_again(
     assert isinstance(await world.cache.reserve(*place, now=now, tried_on="6"), Reserved)
     # Two guesses and the reservation above: the bucket outlived the gap.
     assert float(await world.redis.hget(key, "s") or 0) == pytest.approx(3, abs=0.01)
+
+
+async def test_a_copy_that_was_contradicted_is_handed_out_no_more(world: World) -> None:
+    application = await world.application()
+    person = await world.person(application.tenant)
+    await world.verify(application, person, world.code(person))
+    place, now = (person.tenant, person.subject_ref), world.clock()
+    assert isinstance(await world.cache.reserve(*place, now=now, tried_on="6"), Reserved)
+
+    await world.cache.tell_changed(*place, version=1_000)
+
+    assert await world.cache.reserve(*place, now=now, tried_on="6") == Cold()
