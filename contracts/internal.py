@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.credentials import is_complete
 from contracts.policy import ApplicationState
@@ -167,7 +167,7 @@ class Credential(BaseModel):
     algorithm: Algorithm | None = None
     digits: int | None = None
     period: int | None = None
-    last_step: int = -1
+    last_step: int = Field(default=-1, ge=-1, lt=2**53)
     codes: tuple[str, ...] = ()
 
     @model_validator(mode="after")

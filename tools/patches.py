@@ -77,6 +77,22 @@ PATCHES = (
         f"{_T}/test_memory_may_not_say_yes.py",
     ),
     Patch(
+        "pin-oracle",
+        f"{_V}/use_cases/verify.py",
+        "if isinstance(first, Accepted) and first.factor != Factor.PIN:",
+        "if first is not None:",
+        "a repeat is no way to guess at a PIN",
+        f"{_T}/test_attacks_on_repeats.py",
+    ),
+    Patch(
+        "lock-undone-by-load",
+        f"{_V}/scripts/fill.lua",
+        "consecutive = math.max(tonumber(consecutive), tonumber(kept[4]))",
+        "consecutive = tonumber(consecutive)",
+        "a lock holds against a load that began before it",
+        f"{_T}/test_attacks_on_repeats.py",
+    ),
+    Patch(
         "accept-renamed",
         f"{_V}/settle.sql",
         "AND h.consecutive < $21 AND h.lookup = e.lookup",
@@ -87,8 +103,8 @@ PATCHES = (
     Patch(
         "accept-under-used-key",
         f"{_V}/settle.sql",
-        "w.idempotency_key = e.idempotency_key)",
-        "w.idempotency_key = e.idempotency_key AND false)",
+        "w.idempotency_key = e.idempotency_key\n",
+        "w.idempotency_key = e.idempotency_key AND false\n",
         "an Idempotency-Key belongs to one request",
         f"{_T}/test_memory_may_not_say_yes.py",
     ),

@@ -35,7 +35,7 @@ from services.verification.lookups import Lookups
 from services.verification.reserve import Cache, open_redis
 from services.verification.script_calls import CacheDown
 from services.verification.settings import Settings
-from services.verification.settle import Settler
+from services.verification.settle import ANSWERS_KEPT, Settler
 from services.verification.use_cases.compute import Compute
 from services.verification.use_cases.credentials import Credentials
 from services.verification.use_cases.decide import Decide
@@ -44,7 +44,7 @@ from services.verification.use_cases.guesses import Guesses
 from services.verification.use_cases.pins import PinChecks
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
-from services.verification.use_cases.verify import ANSWERS_KEPT, Verify
+from services.verification.use_cases.verify import Verify
 from services.verification.workers import (
     ClaimWorker,
     announce_refusals,

@@ -7,7 +7,7 @@ processes cannot lock each other out.
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files
 from uuid import UUID
 
@@ -25,6 +25,8 @@ from services.verification.domain.budget import Budget
 _LOG = structlog.get_logger("settle")
 _SETTLE = files(__package__).joinpath("settle.sql").read_text()
 _LARGEST_BATCH = 256
+# For so long the same Idempotency-Key gets the first answer.
+ANSWERS_KEPT = timedelta(minutes=15)
 _TIMEOUT_SECONDS = 3.0
 # Below our own limit, so that what we call failed cannot still commit.
 _STATEMENT_TIMEOUT_MS = 2500
@@ -164,6 +166,7 @@ class Settler:
             [caller.application_id for caller in callers],
             [application_key(caller.tenant, caller.application_id) for caller in callers],
             [caller.version for caller in callers],
+            ANSWERS_KEPT,
         ]
 
 

@@ -10,13 +10,15 @@ WITH entry AS (
     AS e (n, tenant_id, subject_ref, lookup, now, weight,
         charged, event_id, type, body, lock_body, lock_event_id,
         authenticator_id, epoch, step, caller, idempotency_key, request)
-), caller AS (
-    -- Only a caller whose application is still what this process knows may have a code accepted.
+), caller AS MATERIALIZED (
+    -- Only a caller whose application is still what this process knows may have a code accepted;
+    -- locked, so that a revocation comes before this statement or after its commit.
     SELECT c.n, c.application_id
     FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[])
         AS c (n, tenant_id, application_id, key, version)
     JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
         AND r.version = c.version AND NOT r.deleted
+    ORDER BY r.tenant_id, r.key FOR SHARE OF r
 ), held AS MATERIALIZED (
     -- The subjects' rows, locked, with the bucket as it stands now.
     SELECT e.n, s.tenant_id, s.id, s.consecutive, s.lookup,
@@ -41,7 +43,8 @@ WITH entry AS (
         AND h.consecutive < $21 AND h.lookup = e.lookup
         AND h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END <= $19
         AND NOT EXISTS (SELECT FROM answer w WHERE w.tenant_id = e.tenant_id
-            AND w.application_id = c.application_id AND w.idempotency_key = e.idempotency_key)
+            AND w.application_id = c.application_id AND w.idempotency_key = e.idempotency_key
+            AND w.at > e.now - $29::interval)
     RETURNING e.n, c.application_id, a.factor
 ), counted AS (
     -- Failures that were evaluated, of a name that is still this subject's.
@@ -85,11 +88,14 @@ WITH entry AS (
         tenant_id, sequence
     FROM said
 ), repeatable AS (
-    INSERT INTO answer (tenant_id, application_id, idempotency_key, request, event_id,
+    INSERT INTO answer AS old (tenant_id, application_id, idempotency_key, request, event_id,
         authenticator_id, factor, at)
     SELECT e.tenant_id, t.application_id, e.idempotency_key, e.request, e.event_id,
         e.authenticator_id, t.factor, e.now
     FROM took t JOIN entry e USING (n) WHERE e.idempotency_key IS NOT NULL
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (tenant_id, application_id, idempotency_key) DO UPDATE
+    SET request = excluded.request, event_id = excluded.event_id,
+        authenticator_id = excluded.authenticator_id, factor = excluded.factor, at = excluded.at
+    WHERE old.at <= excluded.at - $29::interval
 )
 SELECT n, consecutive, spent FROM done

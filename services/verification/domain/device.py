@@ -18,6 +18,8 @@ from uuid import UUID
 _PREFIX = "wwd_"
 _HEAD = struct.Struct(">16sII")
 _MAC_LENGTH = 32
+# As PostgreSQL counts them.
+_MOST = 2**31 - 1
 # For several tabs at once, and for an answer that was lost.
 GRACE = timedelta(seconds=10)
 
@@ -58,6 +60,8 @@ def read(text: str) -> Token | None:
     if len(raw) != _HEAD.size + _MAC_LENGTH:
         return None
     device_id, key_version, generation = _HEAD.unpack_from(raw)
+    if max(key_version, generation) > _MOST:
+        return None
     return Token(UUID(bytes=device_id), key_version, generation)
 
 

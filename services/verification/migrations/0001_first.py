@@ -83,8 +83,11 @@ GRANT SELECT (tenant_id, id, subject_ref, factor, status, epoch, last_step, used
 GRANT UPDATE (last_step, used) ON authenticator TO verification_settle;
 GRANT SELECT, INSERT, UPDATE ON event_order TO verification_settle;
 GRANT SELECT, INSERT ON outbox TO verification_settle;
-GRANT SELECT, INSERT ON answer TO verification_settle;
+GRANT SELECT, INSERT, UPDATE (request, event_id, authenticator_id, factor, at) ON answer
+    TO verification_settle;
 GRANT SELECT (tenant_id, topic, key, version, deleted) ON replica TO verification_settle;
+-- To lock a row takes the right to change something of it.
+GRANT UPDATE (recorded) ON replica TO verification_settle;
 """
 
 

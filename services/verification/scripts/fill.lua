@@ -5,7 +5,7 @@
 local rate = tonumber(ARGV[1])
 
 local function fill(key, version, authenticators, level, at, consecutive, prices)
-  local kept = redis.call('HMGET', key, 'v', 's', 't')
+  local kept = redis.call('HMGET', key, 'v', 's', 't', 'f')
   if kept[1] and tonumber(kept[1]) > tonumber(version) then return 0 end
   if kept[2] then
     local last = tonumber(kept[3])
@@ -13,6 +13,10 @@ local function fill(key, version, authenticators, level, at, consecutive, prices
     local other = math.max(0, tonumber(kept[2]) - (later - last) * rate)
     level = math.max(math.max(0, level - (later - at) * rate), other)
     at = later
+  end
+  if kept[1] == version and kept[4] then
+    -- Counted since this copy was read.
+    consecutive = math.max(tonumber(consecutive), tonumber(kept[4]))
   end
   redis.call('HSET', key, 'v', version, 'c', authenticators, 's', tostring(level),
     't', string.format('%.6f', at), 'f', consecutive, 'n', prices)

@@ -14,7 +14,7 @@ _STANDING = """
 SELECT (SELECT version FROM replica WHERE topic = $2 AND key = $3 AND NOT deleted)
         AS application_version,
     (SELECT CASE factor WHEN 'pin' THEN false
-            WHEN 'recovery_code' THEN used & (1::bigint << $6::int) <> 0
+            WHEN 'recovery_code' THEN used & (1::bigint << ($6::bigint)::int) <> 0
             ELSE last_step >= $6 END
         FROM authenticator WHERE subject_ref = $1 AND id = $4 AND epoch = $5
             AND status = 'active') AS spent

@@ -29,7 +29,14 @@ from services.verification.domain.outcome import (
 )
 from services.verification.lookups import Asked, Lookups
 from services.verification.reserve import CachedAuthenticator
-from services.verification.settle import Acceptance, AuthorityDown, Entry, Settled, Settler
+from services.verification.settle import (
+    ANSWERS_KEPT,
+    Acceptance,
+    AuthorityDown,
+    Entry,
+    Settled,
+    Settler,
+)
 from services.verification.store import subjects as store
 from services.verification.use_cases.compute import Compute, Guess, Match
 from services.verification.use_cases.guesses import Charged, Guesses
@@ -42,7 +49,6 @@ from services.verification.use_cases.question import (
 )
 from services.verification.use_cases.refusals import Refusals
 
-ANSWERS_KEPT = timedelta(minutes=15)
 # Longer than settle may take, so that what is given up here was mostly not begun there.
 _LONGEST = timedelta(seconds=5)
 
@@ -81,7 +87,7 @@ class Verify:
     async def _judge(self, question: Question) -> Outcome:
         subject = await self.lookups.subject_ref(question.name)
         if subject is None:
-            return await self._first_answer(question) or Refused(Why.NOTHING_ENROLLED)
+            return await self._unjudged(question)
         attempt = question.attempt
         charged = await self.guesses.reserve(
             question.tenant,
@@ -95,7 +101,7 @@ class Verify:
         usable = [one for one in charged.authenticators if attempt.may_use(one)]
         if not usable:
             await self.guesses.never_made(question.tenant, subject, charged)
-            return await self._first_answer(question) or Refused(Why.NOTHING_ENROLLED)
+            return await self._unjudged(question)
         match = await self._compute(paid, usable)
         if match is None:
             return await self._wrong(paid, usable)
@@ -113,9 +119,11 @@ class Verify:
             raise AuthorityDown("too many PINs at once") from None
 
     async def _refuse(self, question: Question, subject: UUID, refused: Refused) -> Outcome:
-        first = await self._first_answer(question)
+        first = await self._repeated(question)
         if first is not None:
             return first
+        if refused.why is Why.NOTHING_ENROLLED:
+            self.lookups.forget(question.name)
         self.refusals.count(
             refused,
             tenant=question.tenant,
@@ -123,6 +131,21 @@ class Verify:
             application_id=question.attempt.caller.application_id,
         )
         return refused
+
+    async def _unjudged(self, question: Question) -> Outcome:
+        # The name may be somebody else's by now.
+        self.lookups.forget(question.name)
+        return await self._repeated(question) or Refused(Why.NOTHING_ENROLLED)
+
+    async def _repeated(self, question: Question) -> Accepted | None:
+        """Return the first answer where no code is judged: nothing that is worth guessing at.
+
+        Not a PIN's, which may be right again, and not that the key was used for another code.
+        """
+        first = await self._first_answer(question)
+        if isinstance(first, Accepted) and first.factor != Factor.PIN:
+            return first
+        return None
 
     async def _wrong(self, paid: _Paid, usable: Sequence[CachedAuthenticator]) -> Outcome:
         # A repeat may come when its code, which was right, is too old to be judged again.

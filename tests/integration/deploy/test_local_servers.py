@@ -35,6 +35,7 @@ from deploy.local.postgres_place import find_place, reaches
 from deploy.local.process import Account, ChildProcess, Command, LocalServerError
 from deploy.local.servers import start_servers
 from deploy.local.valkey import Valkey
+from tests.integration.messaging.bench import until
 
 NO_RETRY = Retry(NoBackoff(), 0)
 ROOT = Path(__file__).parents[3]
@@ -303,14 +304,18 @@ async def test_kafka_can_be_paused_resumed_and_stopped_while_paused(tmp_path: Pa
     async with running_kafka(tmp_path) as server:
         topic = await create_topic(server)
         server.pause()
-        while_paused = await serves(server.port)
+
+        async def silent() -> bool:
+            return not await serves(server.port)
+
+        # Its threads stop one after another, a moment after the signal.
+        await until(silent)
         server.resume()
         await produce(server, topic, b"late")
         values = await consume(server, topic, count=1)
         server.pause()
         await server.stop()
 
-    assert not while_paused
     assert values == [b"late"]
 
 
