@@ -8,6 +8,7 @@ import pytest
 
 from services.verification.domain.device import Token, written
 from services.verification.reserve import Denied, Refusal
+from tests.integration.messaging.bench import until
 from tests.integration.verification.conftest import World
 from tests.integration.verification.factors import ALL, REASONS, with_pin
 from tests.integration.verification.test_last_word import change, with_warm_cache
@@ -44,7 +45,7 @@ async def test_a_revocation_during_a_settle_that_waits_comes_first(world: World)
     await held.start()
     await holder.execute("SELECT 1 FROM subject WHERE id = $1 FOR UPDATE", person.subject_ref)
     asked = asyncio.create_task(world.verify(application, person, world.code(person)))
-    await asyncio.sleep(0.2)
+    await until(lambda: waiting_for_locks(world, 1))
     revoked = asyncio.create_task(
         change(
             world,
@@ -53,14 +54,26 @@ async def test_a_revocation_during_a_settle_that_waits_comes_first(world: World)
             application.tenant,
         )
     )
-    done, _ = await asyncio.wait([revoked], timeout=0.1)
-    first = bool(done)
+
+    async def decided() -> bool:
+        return revoked.done() or await waiting_for_locks(world, 2)
+
+    await until(decided)
+    first = revoked.done()
     await held.rollback()
     await holder.close()
     await revoked
 
     # Whichever was first: "effective" and an acceptance after it do not go together.
     assert (await asked).status_code == (401 if first else 200)
+
+
+async def waiting_for_locks(world: World, number: int) -> bool:
+    rows = await world.rows(
+        "SELECT count(*) AS n FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return rows[0]["n"] == number
 
 
 async def test_a_name_that_is_given_again_finds_its_new_owner(world: World) -> None:
