@@ -2,12 +2,12 @@
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
 from pydantic import BaseModel
 
 from contracts.envelope import EventType, about_application, about_person

@@ -6,7 +6,6 @@ gap means a lost event), `traceparent` (W3C trace context).
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -20,8 +19,7 @@ class InvalidEvent(Exception):  # noqa: N818 - the name that STYLE.md gives it
     """A record that no later attempt can make readable; it goes to the dead-letter topic."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloudEvent:
+class CloudEvent(msgspec.Struct, frozen=True):
     """One event as it stands on the wire; `data` is not yet checked against its contract."""
 
     id: UUID

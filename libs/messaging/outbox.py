@@ -1,6 +1,6 @@
 """An event is written beside the change that it announces, and gets its place in the order."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 from libs.postgres.pool import Connection

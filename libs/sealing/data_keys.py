@@ -43,6 +43,9 @@ class DataKeys:
                 version = await self._newest_version(tx, tenant=tenant, purpose=purpose)
             self._newest[tenant, purpose] = version
         version = self._newest[tenant, purpose]
+        known = self._open.get((tenant, purpose, version))
+        if known is not None:
+            return known
         return await self.version(tenant=tenant, purpose=purpose, version=version)
 
     async def version(self, *, tenant: UUID, purpose: str, version: int) -> DataKey:

@@ -69,5 +69,8 @@ def key_version(sealed: bytes) -> int:
 
 def bound(place: Sequence[str]) -> bytes:
     """Return the associated data: every part with its length, so that no two places look alike."""
-    parts = [part.encode() for part in place]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    data = b""
+    for part in place:
+        encoded = part.encode()
+        data += len(encoded).to_bytes(4, "big") + encoded
+    return data

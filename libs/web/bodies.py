@@ -17,7 +17,10 @@ def whole_body(messages: list[Message], *, longest: int) -> bytes | None:
     """Return the body, or None where it is longer, or the client has gone."""
     if messages[-1].get("more_body", False) or messages[-1]["type"] != "http.request":
         return None
-    body = b"".join(message.get("body", b"") for message in messages)
+    if len(messages) == 1:
+        body = messages[0].get("body", b"")
+    else:
+        body = b"".join(message.get("body", b"") for message in messages)
     return body if len(body) <= longest else None
 
 

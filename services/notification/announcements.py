@@ -1,8 +1,9 @@
 """From how a message ended to the event that says so; never an address and never a text."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from contracts import notification as contract
 from contracts.envelope import EventType, about_person

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from contracts.envelope import about_person
+from contracts.envelope import about_person, about_person_unchecked
 from contracts.verification import (
     CREDENTIAL_CLAIMED,
     CREDENTIAL_FORGOTTEN,
@@ -21,9 +21,7 @@ from contracts.verification import (
     ForgottenBecause,
     Locked,
     LockReason,
-    VerificationFailed,
     VerificationRefused,
-    Verified,
 )
 from contracts.vocabulary import Factor
 from libs.messaging.cloud_event import CloudEvent
@@ -41,14 +39,14 @@ def verified(
     traceparent: str | None,
 ) -> CloudEvent:
     """Say that a code was accepted."""
-    data = Verified(
-        application_id=application_id,
-        authenticator_id=authenticator_id,
-        factor=Factor(factor),
-        acr=ACR,
-        amr=AMR[factor],
-    )
-    return about_person(
+    data: dict[str, object] = {
+        "application_id": application_id,
+        "authenticator_id": authenticator_id,
+        "factor": factor,
+        "acr": ACR,
+        "amr": AMR[factor],
+    }
+    return about_person_unchecked(
         VERIFIED, data, tenant=tenant, subject_ref=subject_ref, now=now, traceparent=traceparent
     )
 
@@ -64,10 +62,12 @@ def verification_failed(
     traceparent: str | None,
 ) -> CloudEvent:
     """Say that a code was evaluated and refused."""
-    data = VerificationFailed(
-        application_id=application_id, authenticator_id=authenticator_id, reason=reason
-    )
-    return about_person(
+    data: dict[str, object] = {
+        "application_id": application_id,
+        "authenticator_id": authenticator_id,
+        "reason": reason.value,
+    }
+    return about_person_unchecked(
         VERIFICATION_FAILED,
         data,
         tenant=tenant,

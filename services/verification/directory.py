@@ -16,6 +16,7 @@ from libs.postgres.pool import Pool, tenant_transaction
 from libs.web.api_keys import KeyParts, read_api_key
 from libs.web.callers import Caller
 from services.verification.domain.decision import Policy
+from services.verification.settle import KnownCaller
 from services.verification.store.policies import policy_of
 
 _KEPT = timedelta(seconds=1)
@@ -29,6 +30,11 @@ class Known(msgspec.Struct, frozen=True):
     caller: Caller
     version: int
     policy: Policy | None
+
+    @property
+    def as_caller(self) -> KnownCaller:
+        """Return what settle compares with PostgreSQL."""
+        return KnownCaller(self.caller.tenant_id, self.caller.application_id, self.version)
 
 
 class Directory:

@@ -7,7 +7,7 @@ the caller; they never see a secret.
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from libs.batching import Batches
 from libs.postgres.line import FAILURES, Line
 
 _SECONDS = 2.0
+_PATIENCE = timedelta(seconds=1)
 _NAMES = """
 SELECT w.n, s.id FROM unnest($1::int[], $2::uuid[], $3::bytea[]) AS w (n, tenant_id, lookup)
 JOIN subject s ON s.tenant_id = w.tenant_id AND s.lookup = w.lookup WHERE NOT s.deleted
@@ -68,8 +69,10 @@ class Lookups:
             )
             for name in ("names", "answers")
         ]
-        self._names: Batches[Name, UUID | None] = Batches(self._read_names)
-        self._answers: Batches[Asked, StoredAnswer | None] = Batches(self._read_answers)
+        self._names: Batches[Name, UUID | None] = Batches(self._read_names, patience=_PATIENCE)
+        self._answers: Batches[Asked, StoredAnswer | None] = Batches(
+            self._read_answers, patience=_PATIENCE
+        )
         self._kept: OrderedDict[Name, UUID] = OrderedDict()
         self._most = most
 

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import hiredis
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from libs.batching import Batches
+from services.verification.redis_line import Argument, RedisLine
 from services.verification.scripts import ALL, Script
 
 _LARGEST = 512
 _LEFT_ALONE = timedelta(milliseconds=500)
-Argument = str | bytes | int | float
+_SECONDS = 0.25
 
 
 class CacheDown(Exception):  # noqa: N818
@@ -34,26 +36,27 @@ class ScriptCalls:
 
     def __init__(self, redis: Redis, *, first: dict[Script, Sequence[Argument]]) -> None:
         self._redis = redis
+        self._line = RedisLine(redis, seconds=_SECONDS)
         self._first = first
         self._left_alone_until = 0.0
         self._batches: Batches[_Call, object] = Batches(self._send, largest=_LARGEST)
 
-    async def call(self, script: Script, key: str, arguments: Sequence[Argument]) -> object:
-        """Return what the script answered for this key; raises CacheDown."""
+    def call(
+        self, script: Script, key: str, arguments: Sequence[Argument]
+    ) -> "asyncio.Future[object]":
+        """Return what the script answers for this key; this and the answer raise CacheDown."""
         if asyncio.get_running_loop().time() < self._left_alone_until:
             raise CacheDown("left alone after a failure")
-        try:
-            return await self._batches.do(_Call(script, key, arguments))
-        except RedisError as error:
-            raise CacheDown(type(error).__name__) from None
+        return self._batches.do(_Call(script, key, arguments))
 
     def begin(self, script: Script, key: str, arguments: Sequence[Argument]) -> None:
         """Call a script before every later call of this process, without waiting for it."""
         self._batches.begin(_Call(script, key, arguments))
 
     async def drained(self) -> None:
-        """Return when nothing is under way."""
+        """Return when nothing is under way, and hang up."""
         await self._batches.drained()
+        self._line.close()
 
     async def _send(self, calls: list[_Call]) -> list[object]:
         # What was to be told goes first, and each script's calls stay in their order.
@@ -65,11 +68,11 @@ class ScriptCalls:
         ]
         try:
             replies = await self._run(commands)
-        except RedisError:
+        except (RedisError, OSError) as error:
             # Whoever asks next need not wait until this is noticed again.
             now = asyncio.get_running_loop().time()
             self._left_alone_until = now + _LEFT_ALONE.total_seconds()
-            raise
+            raise CacheDown(type(error).__name__) from None
         answers: list[object] = [None] * len(calls)
         for group, reply in zip(numbers, replies, strict=True):
             for place, n in enumerate(group):
@@ -85,26 +88,18 @@ class ScriptCalls:
         return command
 
     async def _run(self, commands: list[list[Argument]]) -> list[object]:
-        replies = await self._pipeline(commands)
-        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        replies = await self._line.send(commands)
+        unknown = [n for n, reply in enumerate(replies) if _is_unknown(reply)]
         if unknown:
             # A script that Redis does not know has done nothing, so it can be called again. All are
             # loaded together: if one were missing, what comes after it would overtake it.
             for script in ALL:
                 await self._redis.script_load(script.text)
-            again = await self._pipeline([commands[n] for n in unknown])
+            again = await self._line.send([commands[n] for n in unknown])
             for n, reply in zip(unknown, again, strict=True):
                 replies[n] = reply
         return replies
 
-    async def _pipeline(self, commands: list[list[Argument]]) -> list[object]:
-        if len(commands) == 1:
-            try:
-                return [await self._redis.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
-            except ResponseError as error:
-                return [error]
-        pipe = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command)
-        replies: list[object] = await pipe.execute(raise_on_error=False)
-        return replies
+
+def _is_unknown(reply: object) -> bool:
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")

@@ -31,6 +31,8 @@ _TIMEOUT_SECONDS = 3.0
 # Below our own limit, so that what we call failed cannot still commit.
 _STATEMENT_TIMEOUT_MS = 2500
 _LOCK_TIMEOUT_MS = 500
+# Who has waited longer for the batch before is not begun, and hears so within our own limit.
+_PATIENCE = timedelta(seconds=1.5)
 
 
 class AuthorityDown(Exception):  # noqa: N818
@@ -113,14 +115,18 @@ class Settler:
         self._batches: Batches[Entry, Settled] = Batches(
             self._settle_batch,
             largest=_LARGEST_BATCH,
+            patience=_PATIENCE,
             apart=lambda entry: (entry.caller.tenant, entry.subject_ref),
         )
 
-    async def settle(self, entry: Entry) -> Settled:
-        """Return when the entry is durable; raises AuthorityDown where nobody can say."""
+    def settle(self, entry: Entry) -> asyncio.Future[Settled]:
+        """Answer when the entry is durable.
+
+        This and the answer raise AuthorityDown where nobody can say, TimeoutError if not begun.
+        """
         if self._closed:
             raise AuthorityDown("stopping")
-        return await self._batches.do(entry)
+        return self._batches.do(entry)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait until asked to stop, then settle what waits (a part of the process)."""

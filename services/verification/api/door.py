@@ -21,7 +21,7 @@ from services.verification.api.problems import (
 from services.verification.directory import Directory, Known
 from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused
 from services.verification.domain.receipt import SigningKey
-from services.verification.settle import AuthorityDown, KnownCaller
+from services.verification.settle import AuthorityDown
 from services.verification.use_cases.devices import Devices, Kept
 from services.verification.use_cases.question import Attempt
 from services.verification.use_cases.receipts import Receipts
@@ -146,9 +146,8 @@ class Door:
     ) -> Accepted | Refused | KeyReused | CallerChanged:
         if known.policy is None:
             raise policy_unknown()
-        caller = known.caller
         attempt = Attempt(
-            caller=KnownCaller(caller.tenant_id, caller.application_id, known.version),
+            caller=known.as_caller,
             subject=question.subject,
             code=question.code,
             authenticator_id=question.authenticator,

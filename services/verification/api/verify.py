@@ -21,6 +21,8 @@ _CODE = re.compile("[0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
 _NEXT_CODE = re.compile("[0-9]{6,8}")
 _KEY = re.compile("[!-~]{8,255}")
 _NONCE = re.compile("[!-~]{8,128}")
+# Subject and code are each a name and a text in quotation marks; more marks say more than that.
+_PLAIN = 8
 _NAMES = tuple(
     f'"{name}"'.encode()
     for name in (
@@ -92,7 +94,7 @@ _DECODER = msgspec.json.Decoder(Question)
 
 def _question(body: bytes) -> Question | None:
     # A name that stands twice, or is written with escapes, is the app's to look at.
-    if b"\\" in body or any(body.count(name) > 1 for name in _NAMES):
+    if b"\\" in body or (body.count(b'"') > _PLAIN and _says_twice(body)):
         return None
     try:
         question = _DECODER.decode(body)
@@ -107,6 +109,10 @@ def _question(body: bytes) -> Question | None:
         return None
     plain = name.isascii() and name.isprintable() and " " not in name
     return question if plain or _has_one_form(name) else None
+
+
+def _says_twice(body: bytes) -> bool:
+    return any(body.count(name) > 1 for name in _NAMES)
 
 
 def _has_one_form(name: str) -> bool:

@@ -87,9 +87,14 @@ def weight_of(factor: str, digits: int | None) -> int:
     return max(1, ceil(chance_of(factor, digits) / CHANCE_OF_ONE))
 
 
+def digits_of(code: str) -> int | None:
+    """Return how many digits a code has; None for a recovery code."""
+    return len(code) if code.isdigit() else None
+
+
 def form_of(code: str) -> str:
     """Return the form of a code: how many digits, or `r` for a recovery code."""
-    return str(len(code)) if code.isdigit() else _RECOVERY_CODE
+    return form_for(digits_of(code))
 
 
 def form_for(digits: int | None) -> str:

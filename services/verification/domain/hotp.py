@@ -2,7 +2,7 @@
 
 import hmac
 
-from services.verification.domain.otp import OtpParameters, code_at, is_code
+from services.verification.domain.otp import OtpParameters, codes_at, is_code
 
 # How often the button may have been pressed for nothing (section 7.4, `s`). The window is what a
 # blind guess can hit, so domain/budget.py charges for it.
@@ -21,10 +21,10 @@ def matching_counter(
     """
     if not is_code(code, digits=parameters.digits):
         return None
+    counters, given = range(last_used + 1, last_used + LOOK_AHEAD + 2), code.encode()
     matched = None
-    for counter in range(last_used + 1, last_used + LOOK_AHEAD + 2):
-        expected = code_at(secret, counter, parameters)
-        if hmac.compare_digest(expected.encode(), code.encode()):
+    for counter, expected in zip(counters, codes_at(secret, counters, parameters), strict=True):
+        if hmac.compare_digest(expected, given):
             matched = counter
     return matched
 
@@ -37,12 +37,11 @@ def resynchronised_counter(
     if not (is_code(code, digits=digits) and is_code(next_code, digits=digits)):
         return None
     given = (code + next_code).encode()
+    counters = range(last_used + 1, last_used + RESYNCHRONISATION + 2)
+    codes = list(codes_at(secret, counters, parameters))
     matched = None
-    expected = code_at(secret, last_used + 1, parameters)
-    for counter in range(last_used + 2, last_used + RESYNCHRONISATION + 2):
-        expected_next = code_at(secret, counter, parameters)
+    for counter, expected, expected_next in zip(counters[1:], codes, codes[1:], strict=False):
         # Compared as one: that the first half was right must not show.
-        if hmac.compare_digest((expected + expected_next).encode(), given):
+        if hmac.compare_digest(expected + expected_next, given):
             matched = counter
-        expected = expected_next
     return matched

@@ -14,8 +14,8 @@ def lookup_digest(key: bytes, subject: str) -> bytes:
 
 def request_digest(key: bytes, *parts: str) -> bytes:
     """Return keyed BLAKE2b over length-prefixed parts, to compare a repeat with the first."""
-    digest = blake2b(digest_size=_LENGTH, key=key, person=b"request")
+    data = b""
     for part in parts:
         encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4, "big") + encoded)
-    return digest.digest()
+        data += len(encoded).to_bytes(4, "big") + encoded
+    return blake2b(data, digest_size=_LENGTH, key=key, person=b"request").digest()

@@ -3,7 +3,7 @@
 import hmac
 from datetime import datetime
 
-from services.verification.domain.otp import OtpParameters, code_at, is_code
+from services.verification.domain.otp import OtpParameters, codes_at, is_code
 
 # One step either side: clocks differ and people type slowly (RFC 6238 section 5.2).
 WINDOW = 1
@@ -19,10 +19,10 @@ def matching_step(
     """
     if not is_code(code, digits=parameters.digits):
         return None
-    now = int(at.timestamp()) // period
+    now, given = int(at.timestamp()) // period, code.encode()
+    steps = range(now - WINDOW, now + WINDOW + 1)
     matched = None
-    for step in range(now - WINDOW, now + WINDOW + 1):
-        expected = code_at(secret, step, parameters)
-        if hmac.compare_digest(expected.encode(), code.encode()):
+    for step, expected in zip(steps, codes_at(secret, steps, parameters), strict=True):
+        if hmac.compare_digest(expected, given):
             matched = step
     return matched

@@ -11,12 +11,13 @@ from contracts.vocabulary import Factor
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import key_version, open_seal
 from services.verification.domain import hotp, recovery_codes, totp
-from services.verification.domain.budget import form_for, form_of
+from services.verification.domain.budget import digits_of
 from services.verification.domain.otp import OtpParameters
 from services.verification.domain.places import CREDENTIAL, RECOVERY_CODES, credential_place
 from services.verification.reserve import CachedAuthenticator
 from services.verification.use_cases.pins import PinChecks
 
+_PIN, _RECOVERY_CODE, _HOTP = Factor.PIN.value, Factor.RECOVERY_CODE.value, Factor.HOTP.value
 # A PIN has no step: it may be used again.
 _NO_STEP = 0
 
@@ -64,10 +65,10 @@ class Compute:
         found, checks = None, []
         for one in _comparable(usable, guess):
             secret = await self._open(one, tenant, subject_ref)
-            if one.factor == Factor.PIN:
+            if one.factor == _PIN:
                 checks.append((one, self.pins.begin(secret, guess.code)))
                 continue
-            if one.factor == Factor.RECOVERY_CODE:
+            if one.factor == _RECOVERY_CODE:
                 step = await self._place_of(secret, guess, tenant)
             else:
                 step = _step_of(one, secret, guess)
@@ -97,11 +98,11 @@ class Compute:
 def _comparable(
     usable: Sequence[CachedAuthenticator], guess: Guess
 ) -> Sequence[CachedAuthenticator]:
-    form = form_of(guess.code)
+    digits = digits_of(guess.code)
     return [
         one
         for one in usable
-        if form_for(one.digits) == form and (guess.next_code is None or one.factor == Factor.HOTP)
+        if one.digits == digits and (guess.next_code is None or one.factor == _HOTP)
     ]
 
 

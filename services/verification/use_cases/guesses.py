@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from services.verification.reserve import (
     Cold,
     Denied,
     Refusal,
+    Reservation,
     Reserved,
     prices,
 )
@@ -32,6 +33,8 @@ _MOST_WITHOUT_CACHE = 16
 # A copy that is dropped while it is loaded is loaded again: a charge in PostgreSQL that a load sees
 # before it is given back stays in Redis as a guess that nobody made.
 _MOST_LOADS = 3
+# With the time that settling may take it is what a caller waits at most.
+_LONGEST = timedelta(seconds=3)
 
 
 class Charged(msgspec.Struct, frozen=True):
@@ -55,9 +58,21 @@ class Guesses:
     async def reserve(
         self, tenant: UUID, subject: UUID, *, now: datetime, tried_on: str
     ) -> Charged | Refused:
-        """Charge one guess on what it is tried on, or say why there is none."""
+        """Charge one guess on what it is tried on, or say why there is none; TimeoutError too."""
         try:
             answer = await self._cache.reserve(tenant, subject, now=now, tried_on=tried_on)
+        except CacheDown:
+            async with asyncio.timeout(_LONGEST.total_seconds()):
+                return await self._reserve_durably(tenant, subject, now, tried_on=tried_on)
+        if isinstance(answer, Reserved):
+            return Charged(answer.authenticators, answer.weight, durably=False)
+        async with asyncio.timeout(_LONGEST.total_seconds()):
+            return await self._reserve_cold(answer, tenant, subject, now, tried_on=tried_on)
+
+    async def _reserve_cold(
+        self, answer: Reservation, tenant: UUID, subject: UUID, now: datetime, *, tried_on: str
+    ) -> Charged | Refused:
+        try:
             for _ in range(_MOST_LOADS):
                 if not isinstance(answer, Cold):
                     break

@@ -1,9 +1,9 @@
 import asyncio
-import dataclasses
 import json
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import msgspec
 import pytest
 from opentelemetry import trace
 
@@ -22,7 +22,7 @@ async def test_an_event_has_its_effect_in_its_trace(bench: Bench) -> None:
         traces.append(trace.get_current_span().get_span_context().trace_id)
         await leave(tx, event)
 
-    event = dataclasses.replace(event_of("ann"), traceparent=f"00-{7:032x}-{9:016x}-01")
+    event = msgspec.structs.replace(event_of("ann"), traceparent=f"00-{7:032x}-{9:016x}-01")
     await bench.send(("ann", value_of(event)))
     async with bench.consuming(remember_trace) as health:
         await until(lambda: bench.has_effects(1))

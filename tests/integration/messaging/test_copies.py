@@ -1,7 +1,7 @@
 import asyncio
-import dataclasses
 import json
 
+import msgspec
 import pytest
 
 from libs.messaging.cloud_event import CloudEvent, InvalidEvent
@@ -66,4 +66,4 @@ async def test_state_without_a_version_is_invalid(bench: Bench) -> None:
     ]
     for data in broken:
         with pytest.raises(InvalidEvent):
-            await _keep(bench, dataclasses.replace(event_of("ann"), data=data))
+            await _keep(bench, msgspec.structs.replace(event_of("ann"), data=data))

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import httpx2
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -179,7 +180,7 @@ async def test_a_topic_replayed_at_once_into_an_empty_database_sends_nothing_mor
         await before.deliver_due()
         assert [one.recipient for one in smtp.delivered] == ["anna@example.org"] * 2
 
-        await _hear_all(before, [replace(event, sequence=7) for event in events])
+        await _hear_all(before, [msgspec.structs.replace(event, sequence=7) for event in events])
         await before.try_again()
         await _hear_all(after, events)
         await after.deliver_due()

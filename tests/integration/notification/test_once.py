@@ -1,11 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from services.notification.store import messages
 from tests.fixtures.services import ServiceDatabase, TestClock

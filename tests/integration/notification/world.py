@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -122,7 +123,7 @@ class World:
             subject_ref=person.subject_ref,
             now=self.clock() - ago,
         )
-        return replace(event, traceparent=traceparent)
+        return msgspec.structs.replace(event, traceparent=traceparent)
 
     def reset_completed(self, person: Person) -> CloudEvent:
         """Make the event that all authenticators went."""

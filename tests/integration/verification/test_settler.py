@@ -62,7 +62,7 @@ async def test_what_waits_when_settling_stops_is_settled(world: World) -> None:
     settler, stop = settler_on(world.stored.dsn("verification_settle")), asyncio.Event()
     # Of one person, so that each needs a batch of its own.
     failures = [await failure_of(world, person) for _ in range(20)]
-    asked = [asyncio.create_task(settler.settle(one)) for one in failures]
+    asked = [asyncio.ensure_future(settler.settle(one)) for one in failures]
     await asyncio.sleep(0)
     stop.set()
 
@@ -78,12 +78,12 @@ async def test_what_comes_while_settling_stops_is_settled_or_refused(world: Worl
     running = asyncio.create_task(settler.run(stop))
     asked = []
     for number in range(60):
-        asked.append(asyncio.create_task(settler.settle(await failure_of(world, person))))
+        asked.append(asyncio.ensure_future(settler.settle(await failure_of(world, person))))
         await asyncio.sleep(0.001)
         if number == 20:
             stop.set()
     await asyncio.wait_for(running, PATIENCE)
-    asked.append(asyncio.create_task(settler.settle(await failure_of(world, person))))
+    asked.append(asyncio.ensure_future(settler.settle(await failure_of(world, person))))
 
     ends = await ended(asked)
 
@@ -95,7 +95,7 @@ async def test_what_waits_when_settling_stops_without_postgresql_is_refused(worl
     crowd = [await world.person(uuid4()) for _ in range(3)]
     settler, stop = settler_on(NOBODY_LISTENS), asyncio.Event()
     failures = [await failure_of(world, person) for person in crowd * 2]
-    asked = [asyncio.create_task(settler.settle(one)) for one in failures]
+    asked = [asyncio.ensure_future(settler.settle(one)) for one in failures]
     await asyncio.sleep(0)
     stop.set()
 
@@ -109,7 +109,7 @@ async def test_what_waits_when_settling_is_torn_down_gets_an_end(world: World) -
     settler = settler_on(world.stored.dsn("verification_settle"))
     running = asyncio.create_task(settler.run(asyncio.Event()))
     failures = [await failure_of(world, person) for _ in range(3)]
-    asked = [asyncio.create_task(settler.settle(one)) for one in failures]
+    asked = [asyncio.ensure_future(settler.settle(one)) for one in failures]
     await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.wait((running,))

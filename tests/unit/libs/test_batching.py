@@ -1,4 +1,5 @@
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -21,10 +22,10 @@ class Work:
 async def test_what_arrives_meanwhile_goes_together() -> None:
     work = Work()
     batches = Batches(work)
-    asked = [asyncio.create_task(batches.do(1))]
+    asked = [asyncio.ensure_future(batches.do(1))]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    asked += [asyncio.create_task(batches.do(n)) for n in (2, 3)]
+    asked += [asyncio.ensure_future(batches.do(n)) for n in (2, 3)]
     await asyncio.sleep(0)
 
     work.gate.set()
@@ -82,7 +83,7 @@ async def test_an_error_of_the_work_reaches_all_and_the_next_batch_is_done() -> 
 async def test_whoever_goes_away_takes_nothing_with_it() -> None:
     work = Work()
     batches = Batches(work)
-    gone, stays = (asyncio.create_task(batches.do(n)) for n in (1, 2))
+    gone, stays = (asyncio.ensure_future(batches.do(n)) for n in (1, 2))
     await asyncio.sleep(0)
     gone.cancel()
     work.gate.set()
@@ -116,3 +117,20 @@ async def test_what_nobody_waits_for_is_done_soon_all_the_same() -> None:
     Batches(work).begin(1)
 
     await asyncio.wait_for(done.wait(), 5)
+
+
+async def test_what_has_waited_too_long_is_not_begun() -> None:
+    work = Work()
+    batches = Batches(work, patience=timedelta(milliseconds=20))
+    first = asyncio.ensure_future(batches.do(1))
+    await asyncio.sleep(0)
+    late = batches.do(2)
+    await asyncio.sleep(0.03)
+    in_time = batches.do(3)
+
+    work.gate.set()
+
+    assert [await first, await in_time] == [2, 6]
+    with pytest.raises(TimeoutError):
+        await late
+    assert work.batches == [[1], [3]]

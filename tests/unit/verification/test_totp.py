@@ -1,3 +1,4 @@
+import hmac
 from datetime import UTC, datetime, timedelta
 
 import pyotp
@@ -153,3 +154,21 @@ def test_agrees_with_an_independent_implementation_for_every_period(
     assert step is not None
     assert step >= second // period + offset
     assert oracle.generate_otp(step) == code
+
+
+@given(
+    secret=st.binary(min_size=1, max_size=200),
+    counter=st.integers(0, 2**63 - 1),
+    algorithm=st.sampled_from(sorted(SEEDS)),
+    digits=st.integers(6, 8),
+)
+def test_codes_are_those_of_the_standard_librarys_hmac(
+    secret: bytes, counter: int, algorithm: str, digits: int
+) -> None:
+    mac = hmac.digest(secret, counter.to_bytes(8, "big"), algorithm.lower())
+    offset = mac[-1] & 0x0F
+    number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
+
+    code = code_at(secret, counter, OtpParameters(algorithm, digits))
+
+    assert code == str(number % 10**digits).zfill(digits)
