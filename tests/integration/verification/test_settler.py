@@ -51,6 +51,10 @@ async def failure_of(world: World, person: Person) -> Entry:
     )
 
 
+async def settled_by(settler: Settler, entry: Entry) -> Settled:
+    return await settler.settle(entry)
+
+
 async def ended(asked: Sequence[Awaitable[Settled]]) -> Counter[object]:
     """Return how everything ended; fails where something does not."""
     ends = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), PATIENCE)
@@ -62,7 +66,7 @@ async def test_what_waits_when_settling_stops_is_settled(world: World) -> None:
     settler, stop = settler_on(world.stored.dsn("verification_settle")), asyncio.Event()
     # Of one person, so that each needs a batch of its own.
     failures = [await failure_of(world, person) for _ in range(20)]
-    asked = [asyncio.ensure_future(settler.settle(one)) for one in failures]
+    asked = [asyncio.create_task(settled_by(settler, one)) for one in failures]
     await asyncio.sleep(0)
     stop.set()
 
@@ -78,12 +82,12 @@ async def test_what_comes_while_settling_stops_is_settled_or_refused(world: Worl
     running = asyncio.create_task(settler.run(stop))
     asked = []
     for number in range(60):
-        asked.append(asyncio.ensure_future(settler.settle(await failure_of(world, person))))
+        asked.append(asyncio.create_task(settled_by(settler, await failure_of(world, person))))
         await asyncio.sleep(0.001)
         if number == 20:
             stop.set()
     await asyncio.wait_for(running, PATIENCE)
-    asked.append(asyncio.ensure_future(settler.settle(await failure_of(world, person))))
+    asked.append(asyncio.create_task(settled_by(settler, await failure_of(world, person))))
 
     ends = await ended(asked)
 
@@ -95,7 +99,7 @@ async def test_what_waits_when_settling_stops_without_postgresql_is_refused(worl
     crowd = [await world.person(uuid4()) for _ in range(3)]
     settler, stop = settler_on(NOBODY_LISTENS), asyncio.Event()
     failures = [await failure_of(world, person) for person in crowd * 2]
-    asked = [asyncio.ensure_future(settler.settle(one)) for one in failures]
+    asked = [asyncio.create_task(settled_by(settler, one)) for one in failures]
     await asyncio.sleep(0)
     stop.set()
 
@@ -109,7 +113,7 @@ async def test_what_waits_when_settling_is_torn_down_gets_an_end(world: World) -
     settler = settler_on(world.stored.dsn("verification_settle"))
     running = asyncio.create_task(settler.run(asyncio.Event()))
     failures = [await failure_of(world, person) for _ in range(3)]
-    asked = [asyncio.ensure_future(settler.settle(one)) for one in failures]
+    asked = [asyncio.create_task(settled_by(settler, one)) for one in failures]
     await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.wait((running,))
