@@ -30,8 +30,9 @@ from deploy.roles import SERVICES
 
 _SERVICE = "verification"
 _PREFIX = "WATCHWORD_VERIFICATION_"
-# The spans in a file are for a machine without a collector; docker-compose.yml writes none either.
-_NOT_IN_PRODUCTION = (f"{_PREFIX}TRACES_FILE",)
+# A span for every request, in a file, is for a machine without a collector; docker-compose.yml has
+# none either.
+_NOT_IN_PRODUCTION = (f"{_PREFIX}TRACES_FILE", f"{_PREFIX}TRACES_SAMPLED")
 
 
 @dataclass(frozen=True)

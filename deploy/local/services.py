@@ -93,6 +93,7 @@ def service_environment(around: Surroundings, service: str) -> dict[str, str]:
         "port": str(around.ports[service]),
         "internal_port": str(around.ports[f"{service}_internal"]),
         "traces_file": str(around.data / "traces" / f"{service}.jsonl"),
+        "traces_sampled": "1",
     }
     prefix = f"WATCHWORD_{service.upper()}_"
     settings = {**common, **_own_settings(around)[service]}

@@ -18,7 +18,9 @@ class Settings(ServiceSettings):
     `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
     `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
     what receipts say of who issued them: the address by which applications know this deployment.
-    A device that is remembered is asked again after `remember_for`; 0 remembers none.
+    A device that is remembered is asked again after `remember_for`; 0 remembers none. Of the
+    traces that begin here `traces_sampled` (0 to 1) are kept, a caller's own word counts before it:
+    to trace each verification adds two thirds to its cost.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
@@ -32,4 +34,5 @@ class Settings(ServiceSettings):
     consecutive_failures: int = 50
     names_in_memory: int = 100_000
     receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)
+    traces_sampled: float = Field(default=0.01, ge=0, le=1)
     remember_for: timedelta = Field(default=timedelta(days=7), ge=timedelta(0), le=_LONGEST)

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from contracts import vocabulary
+from libs.telemetry import current_traceparent
 from libs.web.problems import Problem, problem_response
 from services.verification.api.problems import (
     authority_down,
@@ -19,7 +20,7 @@ from services.verification.api.problems import (
     unauthenticated,
 )
 from services.verification.directory import Directory, Known
-from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused
+from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused, Why
 from services.verification.domain.receipt import SigningKey
 from services.verification.settle import AuthorityDown
 from services.verification.use_cases.devices import Devices, Kept
@@ -210,9 +211,15 @@ def problem_reply(problem: Problem) -> Reply:
 
 
 async def _refused(refused: Refused, known: Known, began: float) -> Reply:
-    reasons = vocabulary.Scope.VERIFY_REASONS in known.caller.scopes
-    if not reasons:
-        grid = _GRID.total_seconds()
-        passed = asyncio.get_running_loop().time() - began
-        await asyncio.sleep(grid - passed % grid)
-    return problem_reply(not_verified(refused, reasons=reasons))
+    if vocabulary.Scope.VERIFY_REASONS in known.caller.scopes:
+        return problem_reply(not_verified(refused, reasons=True))
+    grid = _GRID.total_seconds()
+    passed = asyncio.get_running_loop().time() - began
+    await asyncio.sleep(grid - passed % grid)
+    if current_traceparent() is None:
+        return _FOR_STRANGERS
+    return problem_reply(not_verified(refused, reasons=False))
+
+
+# Made once: it is the same whatever was refused.
+_FOR_STRANGERS = problem_reply(not_verified(Refused(Why.WRONG_CODE), reasons=False))
