@@ -71,8 +71,8 @@ PATCHES = (
     Patch(
         "accept-revoked-key",
         f"{_V}/settle.sql",
-        "        AND r.version = c.version AND NOT r.deleted\n",
-        "",
+        "        AND r.version = c.version AND NOT r.deleted\n    ORDER",
+        "    ORDER",
         "a revoked key gets nothing accepted",
         f"{_T}/test_memory_may_not_say_yes.py",
     ),
@@ -95,7 +95,7 @@ PATCHES = (
     Patch(
         "revocation-overtaken",
         f"{_V}/settle.sql",
-        "    ORDER BY r.tenant_id, r.key FOR SHARE OF r\n",
+        "    ORDER BY r.tenant_id, r.key FOR SHARE OF r SKIP LOCKED\n",
         "",
         "nothing is accepted once a revocation is effective",
         f"{_T}/test_attacks_on_repeats.py",
@@ -241,7 +241,7 @@ PATCHES = (
     Patch(
         "repeat-not-looked-up",
         f"{_V}/use_cases/verify.py",
-        "        if isinstance(first, Accepted):\n            await self.guesses.never_made("
+        "        if isinstance(first, Accepted | CallerChanged):\n            await self.guesses.never_made("
         "paid.question.tenant, paid.subject_ref, paid.charged)\n            return first\n"
         "        refused",
         "        refused",
@@ -272,5 +272,45 @@ PATCHES = (
         "if policy is None:",
         "a Redis that may forget is refused",
         f"{_T}/test_cache.py",
+    ),
+    Patch(
+        "wait-for-locked-rows",
+        f"{_V}/settle.sql",
+        "FOR UPDATE OF s SKIP LOCKED",
+        "FOR UPDATE OF s",
+        "a row that somebody else has locked delays nobody",
+        f"{_T}/test_locked_rows.py::test_ten_locked_rows_fail_alone_and_delay_nobody",
+    ),
+    Patch(
+        "locked-application-refuses",
+        f"{_V}/settle.sql",
+        "SELECT e.n, 0, 0, 'locked' FROM entry e JOIN held h USING (n) JOIN busy b",
+        "SELECT e.n, 0, 0, NULL FROM entry e JOIN held h USING (n) JOIN busy b",
+        "what nobody knows yet is no answer",
+        f"{_T}/test_locked_rows.py",
+    ),
+    Patch(
+        "answer-replaced",
+        f"{_V}/settle.sql",
+        "CASE WHEN old.at <= excluded.at - $29::interval THEN excluded.request END",
+        "excluded.request",
+        "one Idempotency-Key has one acceptance, whatever the process",
+        f"{_T}/test_fought_over_keys.py",
+    ),
+    Patch(
+        "one-key-twice-in-a-batch",
+        f"{_V}/settle.py",
+        "            later.add(n)\n",
+        "            pass\n",
+        "one Idempotency-Key has one acceptance in a batch",
+        f"{_T}/test_fought_over_keys.py",
+    ),
+    Patch(
+        "answer-for-a-revoked-key",
+        f"{_V}/lookups.py",
+        "AND r.key = w.key AND r.version = w.version AND NOT r.deleted)",
+        "AND r.key = w.key)",
+        "a revoked key is not told an earlier answer",
+        f"{_T}/test_fought_over_keys.py",
     ),
 )

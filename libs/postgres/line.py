@@ -8,7 +8,10 @@ from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 
 _CONNECT_SECONDS = 2.0
 # After these the connection is as good as before; whatever else went wrong, a new one is taken.
-_HARMLESS = (asyncpg.exceptions.LockNotAvailableError,)
+_HARMLESS = (
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.NotNullViolationError,
+)
 FAILURES: tuple[type[Exception], ...] = (*INFRASTRUCTURE_ERRORS, asyncpg.PostgresError)
 
 

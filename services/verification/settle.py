@@ -1,11 +1,12 @@
 """Settle: the one place where a code is accepted, for many requests in one statement.
 
 Requests that arrive while a commit runs settle together in the next one: no timer, one connection.
-Never two of one subject in a batch; subjects are locked first, in id order, so batches of several
-processes cannot lock each other out.
+Never two of one subject in a batch. A row that somebody else has locked is left out, and its entry
+tried again with a later batch: nobody waits for the lock of another.
 """
 
 import asyncio
+import random
 from contextlib import suppress
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -30,7 +31,11 @@ ANSWERS_KEPT = timedelta(minutes=15)
 _TIMEOUT_SECONDS = 3.0
 # Below our own limit, so that what we call failed cannot still commit.
 _STATEMENT_TIMEOUT_MS = 2500
+# For locks that are not looked for: no row but a subject's or an application's is ever fought over.
 _LOCK_TIMEOUT_MS = 500
+# How long an entry may find its row locked, and how long it waits before it looks again.
+_LONGEST_LOCKED = timedelta(milliseconds=500)
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 0.02
 
 
 class AuthorityDown(Exception):  # noqa: N818
@@ -91,7 +96,12 @@ class Settled(msgspec.Struct, frozen=True):
     spent: float = 0.0
 
 
+class NotNow(msgspec.Struct, frozen=True):
+    """Nothing is done yet: somebody else has locked a row, or has the same Idempotency-Key."""
+
+
 _NOTHING = Settled(took_effect=False)
+_NOT_NOW = NotNow()
 
 
 class Settler:
@@ -110,7 +120,7 @@ class Settler:
         )
         self._limits = (float(budget.capacity), budget.per_second, budget.consecutive)
         self._closed = False
-        self._batches: Batches[Entry, Settled] = Batches(
+        self._batches: Batches[Entry, Settled | NotNow] = Batches(
             self._settle_batch,
             largest=_LARGEST_BATCH,
             apart=lambda entry: (entry.caller.tenant, entry.subject_ref),
@@ -118,9 +128,19 @@ class Settler:
 
     async def settle(self, entry: Entry) -> Settled:
         """Return when the entry is durable; raises AuthorityDown where nobody can say."""
-        if self._closed:
-            raise AuthorityDown("stopping")
-        return await self._batches.do(entry)
+        time, pause = asyncio.get_running_loop().time, _SHORTEST_PAUSE
+        end = time() + _LONGEST_LOCKED.total_seconds()
+        while not self._closed:
+            settled = await self._batches.do(entry)
+            if isinstance(settled, Settled):
+                return settled
+            if time() > end:
+                _LOG.warning("a row stays locked")
+                raise AuthorityDown("locked by another transaction")
+            # Not all at the same moment: several processes may be after one row.
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+            pause = min(_LONGEST_PAUSE, 1.5 * pause)
+        raise AuthorityDown("stopping")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait until asked to stop, then settle what waits (a part of the process)."""
@@ -133,26 +153,30 @@ class Settler:
             with suppress(*FAILURES):
                 await self._line.close()
 
-    async def _settle_batch(self, entries: list[Entry]) -> list[Settled | Exception]:
+    async def _settle_batch(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
+        later = _of_keys_seen(entries)
+        if not later:
+            return await self._settle_all(entries)
+        settled = iter(await self._settle_all([e for n, e in enumerate(entries) if n not in later]))
+        return [_NOT_NOW if n in later else next(settled) for n in range(len(entries))]
+
+    async def _settle_all(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
         try:
             rows = await self._write(entries)
-        except asyncpg.LockNotAvailableError:
-            return await self._one_by_one(entries)
+        except asyncpg.NotNullViolationError:
+            # Another process has just accepted something under one of these Idempotency-Keys.
+            return [_NOT_NOW] * len(entries)
         except FAILURES as error:
             _LOG.warning("settle failed", exception=type(error).__name__, entries=len(entries))
             return [AuthorityDown(type(error).__name__) for _ in entries]
         return [rows.get(number, _NOTHING) for number in range(len(entries))]
 
-    async def _one_by_one(self, entries: list[Entry]) -> list[Settled | Exception]:
-        """Settle a batch in which one row is locked by somebody else: only that one fails."""
-        if len(entries) == 1:
-            _LOG.warning("a subject's row is locked")
-            return [AuthorityDown("locked by another transaction")]
-        return [(await self._settle_batch([entry]))[0] for entry in entries]
-
-    async def _write(self, entries: list[Entry]) -> dict[int, Settled]:
+    async def _write(self, entries: list[Entry]) -> dict[int, Settled | NotNow]:
         rows = await self._line.fetch(_SETTLE, *self._arguments(entries))
-        return {n: Settled(True, consecutive, spent) for n, consecutive, spent in rows}
+        return {
+            n: Settled(True, consecutive, spent) if not_settled is None else _NOT_NOW
+            for n, consecutive, spent, not_settled in rows
+        }
 
     def _arguments(self, entries: list[Entry]) -> list[object]:
         callers = {caller: n for n, caller in enumerate({entry.caller for entry in entries})}
@@ -168,6 +192,20 @@ class Settler:
             [caller.version for caller in callers],
             ANSWERS_KEPT,
         ]
+
+
+def _of_keys_seen(entries: list[Entry]) -> set[int]:
+    """Return which entries share their Idempotency-Key with one before them: these come later."""
+    seen: set[tuple[UUID, bytes]] = set()
+    later = set()
+    for n, entry in enumerate(entries):
+        if entry.acceptance is None or entry.acceptance.idempotency is None:
+            continue
+        key = (entry.caller.application_id, entry.acceptance.idempotency.key)
+        if key in seen:
+            later.add(n)
+        seen.add(key)
+    return later
 
 
 def _columns(entries: list[Entry], callers: dict[KnownCaller, int]) -> list[list[object]]:

@@ -12,19 +12,20 @@ WITH entry AS (
         authenticator_id, epoch, step, caller, idempotency_key, request)
 ), caller AS MATERIALIZED (
     -- Only a caller whose application is still what this process knows may have a code accepted;
-    -- locked, so that a revocation comes before this statement or after its commit.
+    -- locked, so that a revocation comes before this statement or after its commit. One whose row
+    -- somebody else has locked is left out, as below: nobody waits for the lock of another.
     SELECT c.n, c.application_id
     FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[])
         AS c (n, tenant_id, application_id, key, version)
     JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
         AND r.version = c.version AND NOT r.deleted
-    ORDER BY r.tenant_id, r.key FOR SHARE OF r
+    ORDER BY r.tenant_id, r.key FOR SHARE OF r SKIP LOCKED
 ), held AS MATERIALIZED (
     -- The subjects' rows, locked, with the bucket as it stands now.
     SELECT e.n, s.tenant_id, s.id, s.consecutive, s.lookup,
         greatest(0, s.spent - $20 * greatest(0, extract(epoch FROM e.now - s.spent_at))) AS level
     FROM subject s JOIN entry e ON s.tenant_id = e.tenant_id AND s.id = e.subject_ref
-    ORDER BY s.tenant_id, s.id FOR UPDATE OF s
+    ORDER BY s.tenant_id, s.id FOR UPDATE OF s SKIP LOCKED
 ), took AS (
     -- The compare-and-set: a code that is not newer, a lock, a full bucket, another name, another
     -- key of the application or an Idempotency-Key that was used change no row. A step is the time
@@ -93,9 +94,28 @@ WITH entry AS (
     SELECT e.tenant_id, t.application_id, e.idempotency_key, e.request, e.event_id,
         e.authenticator_id, t.factor, e.now
     FROM took t JOIN entry e USING (n) WHERE e.idempotency_key IS NOT NULL
+    -- An answer that counts, of a transaction that this statement could not see yet, is not
+    -- replaced: its NULL undoes the whole statement, and the next one sees that answer.
     ON CONFLICT (tenant_id, application_id, idempotency_key) DO UPDATE
-    SET request = excluded.request, event_id = excluded.event_id,
-        authenticator_id = excluded.authenticator_id, factor = excluded.factor, at = excluded.at
-    WHERE old.at <= excluded.at - $29::interval
+    SET request = CASE WHEN old.at <= excluded.at - $29::interval THEN excluded.request END,
+        event_id = excluded.event_id, authenticator_id = excluded.authenticator_id,
+        factor = excluded.factor, at = excluded.at
+), busy AS (
+    -- Callers that are left out though nothing has changed.
+    SELECT c.n
+    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[])
+        AS c (n, tenant_id, application_id, key, version)
+    JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
+        AND r.version = c.version AND NOT r.deleted
+    WHERE (SELECT count(*) FROM caller) < cardinality($24)
+        AND NOT EXISTS (SELECT FROM caller k WHERE k.n = c.n)
 )
-SELECT n, consecutive, spent FROM done
+SELECT n, consecutive, spent, NULL AS not_settled FROM done
+UNION ALL
+SELECT e.n, 0, 0, 'locked' FROM entry e
+WHERE (SELECT count(*) FROM held) < cardinality($1)
+    AND NOT EXISTS (SELECT FROM held h WHERE h.n = e.n)
+    AND EXISTS (SELECT FROM subject s WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref)
+UNION ALL
+SELECT e.n, 0, 0, 'locked' FROM entry e JOIN held h USING (n) JOIN busy b ON b.n = e.caller
+WHERE e.step IS NOT NULL

@@ -137,7 +137,7 @@ class Verify:
         self.lookups.forget(question.name)
         return await self._repeated(question) or Refused(Why.NOTHING_ENROLLED)
 
-    async def _repeated(self, question: Question) -> Accepted | None:
+    async def _repeated(self, question: Question) -> Accepted | CallerChanged | None:
         """Return the first answer where no code is judged: nothing that is worth guessing at.
 
         Not a PIN's, which may be right again, and not that the key was used for another code.
@@ -145,12 +145,12 @@ class Verify:
         first = await self._first_answer(question)
         if isinstance(first, Accepted) and first.factor != Factor.PIN:
             return first
-        return None
+        return first if isinstance(first, CallerChanged) else None
 
     async def _wrong(self, paid: _Paid, usable: Sequence[CachedAuthenticator]) -> Outcome:
         # A repeat may come when its code, which was right, is too old to be judged again.
         first = await self._first_answer(paid.question)
-        if isinstance(first, Accepted):
+        if isinstance(first, Accepted | CallerChanged):
             await self.guesses.never_made(paid.question.tenant, paid.subject_ref, paid.charged)
             return first
         refused = await self._fail(paid, usable, Why.WRONG_CODE)
@@ -181,7 +181,7 @@ class Verify:
         question, one = paid.question, match.authenticator
         caller = question.attempt.caller
         first = await self._first_answer(question)
-        if isinstance(first, Accepted):
+        if isinstance(first, Accepted | CallerChanged):
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return first
         async with tenant_transaction(self.pool, question.tenant) as tx:
@@ -244,7 +244,9 @@ class Verify:
             )
         )
 
-    async def _first_answer(self, question: Question) -> Accepted | KeyReused | None:
+    async def _first_answer(
+        self, question: Question
+    ) -> Accepted | KeyReused | CallerChanged | None:
         """Return what the same Idempotency-Key was answered with before."""
         asked = question.idempotency
         if asked is None:
@@ -255,6 +257,7 @@ class Verify:
                 question.attempt.caller.application_id,
                 asked.key,
                 question.now - ANSWERS_KEPT,
+                question.attempt.caller.version,
             )
         )
         return first_answer(first, asked) if first is not None else None
