@@ -241,7 +241,8 @@ PATCHES = (
     Patch(
         "repeat-not-looked-up",
         f"{_V}/use_cases/verify.py",
-        "        if isinstance(first, Accepted | CallerChanged):\n            await self.guesses.never_made("
+        "        if isinstance(first, Accepted | CallerChanged):\n"
+        "            await self.guesses.never_made("
         "paid.question.tenant, paid.subject_ref, paid.charged)\n            return first\n"
         "        refused",
         "        refused",
