@@ -21,13 +21,18 @@ from contracts.topics import APPLICATIONS, EVENTS
 from libs.batching import Batches
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 from libs.postgres.line import FAILURES, Line
+from services.verification.authority import note_promotion
 from services.verification.domain.budget import Budget
+from services.verification.domain.clock import TOLERANCE
+from services.verification.domain.promotion import MARGIN, RECOVERY_CODES_WAIT
 
 _LOG = structlog.get_logger("settle")
 _SETTLE = files(__package__).joinpath("settle.sql").read_text()
 _LARGEST_BATCH = 256
 # For so long the same Idempotency-Key gets the first answer.
 ANSWERS_KEPT = timedelta(minutes=15)
+# How long a request may take in all.
+LONGEST_REQUEST = timedelta(seconds=5)
 _TIMEOUT_SECONDS = 3.0
 # Below our own limit, so that what we call failed cannot still commit.
 _STATEMENT_TIMEOUT_MS = 2500
@@ -40,6 +45,10 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 0.02
 
 class AuthorityDown(Exception):  # noqa: N818
     """PostgreSQL did not settle: nothing was accepted, and if it was, a repeat gets the answer."""
+
+
+class ClockOff(AuthorityDown):
+    """Our clock is too far from PostgreSQL's: nothing is judged here."""
 
 
 class KnownCaller(msgspec.Struct, frozen=True):
@@ -61,12 +70,16 @@ class Idempotency(msgspec.Struct, frozen=True):
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """The code of `step` matched; PostgreSQL has the last word."""
+    """The code of `step` matched; PostgreSQL has the last word.
+
+    `pair`: so did the code after it.
+    """
 
     authenticator_id: UUID
     epoch: int
     step: int
     idempotency: Idempotency | None
+    pair: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -102,12 +115,24 @@ class NotNow(msgspec.Struct, frozen=True):
 
 _NOTHING = Settled(took_effect=False)
 _NOT_NOW = NotNow()
+_LEFT_OUT: dict[str, NotNow | ClockOff] = {
+    "locked": _NOT_NOW,
+    "promoted": _NOT_NOW,
+    "clock": ClockOff("this node's clock is off"),
+}
 
 
 class Settler:
     """Settles entries in batches on one connection of the narrow role."""
 
-    def __init__(self, dsn: str, *, budget: Budget) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        budget: Budget,
+        clock_tolerance: timedelta = TOLERANCE,
+        quarantine: bool = True,
+    ) -> None:
         self._line = Line(
             dsn,
             name="settle",
@@ -119,6 +144,9 @@ class Settler:
             },
         )
         self._limits = (float(budget.capacity), budget.per_second, budget.consecutive)
+        self._quarantine = quarantine
+        # An entry was young when it was made, and may have waited.
+        self._timely = (LONGEST_REQUEST + clock_tolerance, clock_tolerance)
         self._closed = False
         self._batches: Batches[Entry, Settled | NotNow] = Batches(
             self._settle_batch,
@@ -171,11 +199,13 @@ class Settler:
             return [AuthorityDown(type(error).__name__) for _ in entries]
         return [rows.get(number, _NOTHING) for number in range(len(entries))]
 
-    async def _write(self, entries: list[Entry]) -> dict[int, Settled | NotNow]:
+    async def _write(self, entries: list[Entry]) -> dict[int, Settled | NotNow | ClockOff]:
         rows = await self._line.fetch(_SETTLE, *self._arguments(entries))
+        if rows and rows[0]["not_settled"] == "promoted":
+            await note_promotion(self._line, quarantine=self._quarantine)
         return {
-            n: Settled(True, consecutive, spent) if not_settled is None else _NOT_NOW
-            for n, consecutive, spent, not_settled in rows
+            n: Settled(True, consecutive, spent) if left_out is None else _LEFT_OUT[left_out]
+            for n, consecutive, spent, left_out in rows
         }
 
     def _arguments(self, entries: list[Entry]) -> list[object]:
@@ -191,6 +221,10 @@ class Settler:
             [application_key(caller.tenant, caller.application_id) for caller in callers],
             [caller.version for caller in callers],
             ANSWERS_KEPT,
+            [entry.acceptance is not None and entry.acceptance.pair for entry in entries],
+            *self._timely,
+            MARGIN,
+            RECOVERY_CODES_WAIT,
         ]
 
 

@@ -36,6 +36,8 @@ INVARIANTS = (
     "acked_but_missing",
     "unclean_errors",
     "refused_by_mistake",
+    "accepted_outside_window",
+    "too_late_out_of_service",
 )
 
 

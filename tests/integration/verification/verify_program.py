@@ -13,13 +13,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.verification.reserve import Cache, Reservation
-from services.verification.settle import Entry, NotNow, Settled, Settler
+from services.verification.settle import ClockOff, Entry, NotNow, Settled, Settler
 from services.verification.use_cases.guesses import Guesses
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import ServiceDatabase
 from tests.integration.verification.conftest import World, running_world
 
 Ask = dict[str, str]
+Written = dict[int, Settled | NotNow | ClockOff]
 
 
 def die() -> None:
@@ -35,12 +36,12 @@ def arm(failpoint: str) -> None:
         die()
         return answer
 
-    async def write_and_die(self: Settler, entries: list[Entry]) -> dict[int, Settled | NotNow]:
+    async def write_and_die(self: Settler, entries: list[Entry]) -> Written:
         done = await write(self, entries)
         die()
         return done
 
-    async def die_while_writing(self: Settler, entries: list[Entry]) -> dict[int, Settled | NotNow]:
+    async def die_while_writing(self: Settler, entries: list[Entry]) -> Written:
         asyncio.get_running_loop().call_later(random.uniform(0, 0.004), die)
         return await write(self, entries)
 
