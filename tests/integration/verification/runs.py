@@ -38,6 +38,8 @@ INVARIANTS = (
     "refused_by_mistake",
     "accepted_outside_window",
     "too_late_out_of_service",
+    "accepted_read_only",
+    "never_let_in",
 )
 
 
