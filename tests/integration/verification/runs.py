@@ -39,6 +39,7 @@ INVARIANTS = (
     "accepted_outside_window",
     "too_late_out_of_service",
     "accepted_read_only",
+    "accepted_while_down",
     "never_let_in",
 )
 
