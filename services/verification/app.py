@@ -16,6 +16,7 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.apps import internal_app, public_app
+from libs.service.loop_lag import LoopLag
 from libs.service.main import Roles
 from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
@@ -68,6 +69,7 @@ class Assembled:
     internal: FastAPI
     settler: Settler
     watch: AuthorityWatch
+    lag: LoopLag
     lookups: Lookups
     refusals: Refusals
     receipts: Receipts
@@ -110,6 +112,7 @@ async def build() -> AsyncIterator[Roles]:
                 parts.settler.run,
                 parts.lookups.run,
                 parts.watch.run,
+                parts.lag.run,
                 _summing_up(parts.refusals),
             ],
             consumer=[consumer, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
@@ -146,6 +149,7 @@ def assemble(
         tolerance=settings.clock_tolerance,
         quarantine=settings.quarantine_after_promotion,
     )
+    lag = LoopLag()
     lookups = Lookups(narrow, most=settings.names_in_memory)
     directory = Directory(pool)
     owners = Owners(
@@ -183,7 +187,7 @@ def assemble(
         routers=[
             health_routes(
                 {**database_check(plumbing), "clock": watch.check},
-                lambda: {**health.readings(), **watch.readings()},
+                lambda: {**health.readings(), **watch.readings(), **lag.readings()},
             ),
             internal_routes(credentials, plumbing.callers),
             pushed_applications(pool, plumbing.callers, heard=directory.forget),
@@ -195,6 +199,7 @@ def assemble(
         internal=internal,
         settler=settler,
         watch=watch,
+        lag=lag,
         lookups=lookups,
         refusals=refusals,
         receipts=receipts,

@@ -328,7 +328,7 @@ async def running_world(
         parts = assemble(plumbing, settings, cache=cache, health=MessagingHealth())
         running = [
             asyncio.create_task(part(stop))
-            for part in (parts.settler.run, parts.lookups.run, parts.watch.run)
+            for part in (parts.settler.run, parts.lookups.run, parts.watch.run, parts.lag.run)
         ]
         transport = httpx2.ASGITransport(app=parts.public)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as public:
