@@ -33,7 +33,7 @@ async def test_a_process_that_runs_out_of_something_accepts_nothing_by_mistake(
     numbers = await limits_runs.limits_run(world, people=5)
 
     record_property("numbers", numbers)
-    assert numbers["answers_503"] + numbers["answers_lost"] + numbers["answers_500"] > 0
+    assert numbers["answers_503"] > 0
     assert broken(numbers) == {}, numbers
 
 
