@@ -87,7 +87,7 @@ async def _blocked(ground: Ground) -> runs.Numbers:
         return await limits_runs.blocked_run(world)
 
 
-async def _power_cuts(ground: Ground) -> runs.Numbers:
+async def _power_cuts(_: Ground) -> runs.Numbers:
     with tempfile.TemporaryDirectory(prefix="chaos-") as place:
         folder = Path(place)
         async with (

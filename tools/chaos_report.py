@@ -124,7 +124,7 @@ ROWS = {
     ),
     "R32": Row(
         "a process without file descriptors, without memory, with a full log",
-        "no acceptance without event, none twice; a repeat elsewhere gets the answer; new within 5 s",
+        "no acceptance without event, none twice; a repeat elsewhere gets the answer",
     ),
     "R32-blocked": Row(
         "the event loop blocked for 2 s in the middle",

@@ -71,7 +71,12 @@ PATCHES = (
     Patch(
         "accept-revoked-key",
         f"{_V}/settle.sql",
-        "        AND r.version = c.version AND NOT r.deleted\n    ORDER",
+        "        AND r.version = c.version AND NOT r.deleted\n"
+        "    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key\n"
+        "        AND p.version = c.policy_version AND NOT p.deleted\n"
+        "    ORDER",
+        "    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key\n"
+        "        AND p.version = c.policy_version AND NOT p.deleted\n"
         "    ORDER",
         "a revoked key gets nothing accepted",
         f"{_T}/test_memory_may_not_say_yes.py",
@@ -369,5 +374,29 @@ PATCHES = (
         "WHEN 'hotp' THEN true",
         "a counter takes two codes after a promotion",
         f"{_T}/test_promotion.py",
+    ),
+    Patch(
+        "accept-forbidden-factor",
+        f"{_V}/settle.sql",
+        "        AND p.version = c.policy_version AND NOT p.deleted\n    ORDER",
+        "    ORDER",
+        "a factor that a policy has just forbidden opens nothing",
+        f"{_T}/test_memory_may_not_say_yes.py",
+    ),
+    Patch(
+        "demoted-server-kept",
+        "libs/postgres/hosts.py",
+        'options["target_session_attrs"] = "read-write"',
+        'options["target_session_attrs"] = "any"',
+        "of several servers the one that takes writes is found",
+        f"{_T}/test_failover.py",
+    ),
+    Patch(
+        "lag-not-measured",
+        "libs/service/loop_lag.py",
+        "self._longest = max(self._longest, lag)",
+        "self._longest = 0.0",
+        "a blocked event loop is seen",
+        f"{_T}/test_limits.py",
     ),
 )

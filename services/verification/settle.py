@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from contracts.envelope import application_key
-from contracts.topics import APPLICATIONS, EVENTS
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from libs.batching import Batches
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 from libs.postgres.line import FAILURES, Line
@@ -52,11 +52,12 @@ class ClockOff(AuthorityDown):
 
 
 class KnownCaller(msgspec.Struct, frozen=True):
-    """The application that asks, in the version that this process knows of it."""
+    """The application that asks, in the version that this process knows of it and its policy."""
 
     tenant: UUID
     application_id: UUID
     version: int
+    policy_version: int
 
 
 class Idempotency(msgspec.Struct, frozen=True):
@@ -225,6 +226,8 @@ class Settler:
             *self._timely,
             MARGIN,
             RECOVERY_CODES_WAIT,
+            POLICIES.name,
+            [caller.policy_version for caller in callers],
         ]
 
 

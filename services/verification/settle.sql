@@ -1,7 +1,7 @@
 -- Settle a batch: one statement, one commit. Subjects are locked first, in id order.
 -- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so is $30;
 -- then the budget and the topics; then the callers that the entries speak of, as this process knows
--- them; then how far a clock may be off, and what waits after a promotion.
+-- them; then how far a clock may be off, and what waits after a promotion; then their policies.
 WITH entry AS (
     SELECT *, e.tenant_id || '/' || e.subject_ref AS key,
         $22::text || ' ' || e.tenant_id || '/' || e.subject_ref AS counted,
@@ -21,14 +21,17 @@ WITH entry AS (
         fenced_at + $34::interval AS recovery_codes_wait_until
     FROM promotion
 ), caller AS MATERIALIZED (
-    -- Only a caller whose application is still what this process knows may have a code accepted;
-    -- locked, so that a revocation comes before this statement or after its commit. One whose row
-    -- somebody else has locked is left out, as below: nobody waits for the lock of another.
+    -- Only a caller whose application and policy are still what this process knows may have a code
+    -- accepted; the application is locked, so that a revocation comes before this statement or after
+    -- its commit. One whose row somebody else has locked is left out, as below: nobody waits for the
+    -- lock of another.
     SELECT c.n, c.application_id
-    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[])
-        AS c (n, tenant_id, application_id, key, version)
+    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[], $36::bigint[])
+        AS c (n, tenant_id, application_id, key, version, policy_version)
     JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
         AND r.version = c.version AND NOT r.deleted
+    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key
+        AND p.version = c.policy_version AND NOT p.deleted
     ORDER BY r.tenant_id, r.key FOR SHARE OF r SKIP LOCKED
 ), held AS MATERIALIZED (
     -- The subjects' rows, locked, with the bucket as it stands now.
@@ -120,10 +123,12 @@ WITH entry AS (
 ), busy AS (
     -- Callers that are left out though nothing has changed.
     SELECT c.n
-    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[])
-        AS c (n, tenant_id, application_id, key, version)
+    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[], $36::bigint[])
+        AS c (n, tenant_id, application_id, key, version, policy_version)
     JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
         AND r.version = c.version AND NOT r.deleted
+    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key
+        AND p.version = c.policy_version AND NOT p.deleted
     WHERE (SELECT count(*) FROM caller) < cardinality($24)
         AND NOT EXISTS (SELECT FROM caller k WHERE k.n = c.n)
 )

@@ -153,7 +153,9 @@ class Door:
             raise policy_unknown()
         caller = known.caller
         attempt = Attempt(
-            caller=KnownCaller(caller.tenant_id, caller.application_id, known.version),
+            caller=KnownCaller(
+                caller.tenant_id, caller.application_id, known.version, known.policy.version
+            ),
             subject=question.subject,
             code=question.code,
             authenticator_id=question.authenticator,

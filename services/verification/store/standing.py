@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.topics import APPLICATIONS
+from contracts.topics import APPLICATIONS, POLICIES
 from libs.postgres.pool import Connection
 from services.verification.domain.promotion import Fence
 
@@ -11,6 +11,7 @@ from services.verification.domain.promotion import Fence
 _STANDING = """
 SELECT (SELECT version FROM replica WHERE topic = $2 AND key = $3 AND NOT deleted)
         AS application_version,
+    (SELECT version FROM replica WHERE topic = $7 AND key = $3 AND NOT deleted) AS policy_version,
     (SELECT CASE factor WHEN 'pin' THEN false
             WHEN 'recovery_code' THEN used & (1::bigint << ($6::bigint)::int) <> 0
             ELSE last_step >= $6 END
@@ -28,12 +29,13 @@ FROM promotion p
 class Standing:
     """What PostgreSQL knows where it did not accept.
 
-    `spent` tells whether the code was used, None where the authenticator counts no more;
-    `application_version` is None where the application does not. `period` and `fences` are the
+    `spent` tells whether the code was used, None where the authenticator counts no more; the
+    versions of application and policy are None where these do not. `period` and `fences` are the
     authenticator's, `fence` the last promotion.
     """
 
     application_version: int | None
+    policy_version: int | None
     spent: bool | None
     period: int | None
     fences: int
@@ -58,11 +60,13 @@ async def standing_of(
         authenticator_id,
         epoch,
         step,
+        POLICIES.name,
     )
     if row is None:
         raise LookupError("promotion has one row")
     return Standing(
         row["application_version"],
+        row["policy_version"],
         row["spent"],
         row["period"],
         row["authenticator_fences"],

@@ -202,7 +202,8 @@ class Verify:
                 epoch=one.epoch,
                 step=match.step,
             )
-        if standing.application_version != caller.version:
+        known = (caller.version, caller.policy_version)
+        if (standing.application_version, standing.policy_version) != known:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return CallerChanged()
         fenced_off = _fenced_off(question, match, standing)
