@@ -31,7 +31,7 @@ async def limits_run(world: World, *, people: int) -> Numbers:
     acked: list[str] = []
     for fault, failpoint in ((_no_files, "none"), (_no_memory, "none"), (_no_log, "full_log")):
         crowd = [await world.person(application.tenant) for _ in range(people)]
-        async with verify_process(world, failpoint) as process:
+        async with verify_process(world, failpoint, quiet=True) as process:
             before = await process.ask([asking(application, one, world.code(one)) for one in crowd])
             acked += [str(event_id) for status, event_id in before or [] if status == 200]
             await fault(world, process)

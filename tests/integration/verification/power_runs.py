@@ -136,7 +136,7 @@ async def _start(world: World, stack: AsyncExitStack) -> list[VerifyProcess]:
         end = time.monotonic() + 30
         while True:
             try:
-                return await stack.enter_async_context(verify_process(world))
+                return await stack.enter_async_context(verify_process(world, quiet=True))
             except AssertionError:
                 # It ended, for want of PostgreSQL; whoever runs us starts it again.
                 if time.monotonic() > end:
