@@ -28,13 +28,14 @@ from tests.integration.messaging import runs as messaging
 from tests.integration.messaging.bench import TENANT, Bench, event_of, until
 from tests.integration.verification import cancel_runs, grounds, outage_runs, runs
 from tests.integration.verification.conftest import running_world
+from tools.chaos_authority import AUTHORITY_ROUNDS
 from tools.chaos_ground import Ground
 from tools.chaos_report import ROWS, Result, broken, write_report
 
 _LONGEST_ROUND = 300
 _IDLE_SECONDS = 60
 # Of these the report shows the largest of all rounds, of all others the sum.
-_LARGEST = ("attackers", "bound", "evaluated", "over_limit")
+_LARGEST = ("attackers", "bound", "evaluated", "over_limit", "median_recovery_ms", "hot")
 
 Round = Callable[[Ground], Awaitable[runs.Numbers]]
 
@@ -146,6 +147,7 @@ ROUNDS: dict[str, Round] = {
     "R19": _commit_order,
     "R20": _zombies,
     "R21": _replay,
+    **AUTHORITY_ROUNDS,
 }
 
 
@@ -197,7 +199,7 @@ async def _run(name: str, ground: Ground, *, seconds: float) -> Result:
 
 def _add(numbers: Counter[str], more: runs.Numbers) -> None:
     for name, value in more.items():
-        if name.startswith("slowest_") or name in _LARGEST:
+        if name.startswith(("slowest_", "others_p99_")) or name in _LARGEST:
             numbers[name] = max(numbers[name], value)
         else:
             numbers[name] += value

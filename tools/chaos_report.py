@@ -71,6 +71,28 @@ ROWS = {
         "kill -9 of PostgreSQL under load",
         "no acknowledged acceptance missing, none twice; meanwhile 503; no restart needed",
     ),
+    "R13": Row(
+        "fail over to a synchronous standby under load, and back, with a DSN that names both; then"
+        " a primary that takes no writes",
+        "as R12; a server that takes no writes accepts nothing; no restart needed",
+    ),
+    "R14": Row(
+        "kill a primary whose asynchronous standby stopped hearing from it, promote that one, show"
+        " it every code it forgot, and the phones' next ones",
+        "no code accepted that was accepted before; everybody is let in within 90 s",
+    ),
+    "R15": Row(
+        "every process of PostgreSQL stopped (SIGSTOP) under load",
+        "nothing is accepted meanwhile, nothing acknowledged is missing; no restart needed",
+    ),
+    "R15-row": Row(
+        "the rows of one tenant's people locked by somebody else",
+        "theirs is a 503 each, and works later; another tenant notices nothing (p99)",
+    ),
+    "R15-disk": Row(
+        "no space for PostgreSQL's log, until it ends itself; then space again",
+        "as R15",
+    ),
     "R16": Row(
         "kill -9 and freezing of the only Kafka broker under load",
         "no event lost or out of order, each effect once",
@@ -90,6 +112,27 @@ ROWS = {
     "R21": Row(
         "every record twice and out of order, then the whole topic again",
         "each effect once, nothing changed by the replay",
+    ),
+    "R27": Row(
+        "one of two nodes has a clock that is wrong by 10 min and 1 h, either way",
+        "no code accepted outside the true window or twice, no guess over the limit; the node takes"
+        " itself out within 5 s and comes back by itself",
+    ),
+    "R27-leaps": Row(
+        "the clock of one of two nodes leaps by 400 ms to and fro",
+        "no code accepted outside its window or twice",
+    ),
+    "R32": Row(
+        "a process without file descriptors, without memory, with a full log",
+        "no acceptance without event, none twice; a repeat elsewhere gets the answer",
+    ),
+    "R32-blocked": Row(
+        "the event loop blocked for 2 s in the middle",
+        "the lag shows; nobody is refused or accepted by mistake",
+    ),
+    "R40": Row(
+        "kill -9 of PostgreSQL, Valkey and both processes at once, started again in any order",
+        "nothing acknowledged is missing, nothing accepted twice, repeats get the first answer",
     ),
 }
 

@@ -71,8 +71,13 @@ PATCHES = (
     Patch(
         "accept-revoked-key",
         f"{_V}/settle.sql",
-        "        AND r.version = c.version AND NOT r.deleted\n",
-        "",
+        "        AND r.version = c.version AND NOT r.deleted\n"
+        "    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key\n"
+        "        AND p.version = c.policy_version AND NOT p.deleted\n"
+        "    ORDER",
+        "    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key\n"
+        "        AND p.version = c.policy_version AND NOT p.deleted\n"
+        "    ORDER",
         "a revoked key gets nothing accepted",
         f"{_T}/test_memory_may_not_say_yes.py",
     ),
@@ -95,7 +100,7 @@ PATCHES = (
     Patch(
         "revocation-overtaken",
         f"{_V}/settle.sql",
-        "    ORDER BY r.tenant_id, r.key FOR SHARE OF r\n",
+        "    ORDER BY r.tenant_id, r.key FOR SHARE OF r SKIP LOCKED\n",
         "",
         "nothing is accepted once a revocation is effective",
         f"{_T}/test_attacks_on_repeats.py",
@@ -241,7 +246,8 @@ PATCHES = (
     Patch(
         "repeat-not-looked-up",
         f"{_V}/use_cases/verify.py",
-        "        if isinstance(first, Accepted):\n            await self.guesses.never_made("
+        "        if isinstance(first, Accepted | CallerChanged):\n"
+        "            await self.guesses.never_made("
         "paid.question.tenant, paid.subject_ref, paid.charged)\n            return first\n"
         "        refused",
         "        refused",
@@ -272,5 +278,125 @@ PATCHES = (
         "if policy is None:",
         "a Redis that may forget is refused",
         f"{_T}/test_cache.py",
+    ),
+    Patch(
+        "wait-for-locked-rows",
+        f"{_V}/settle.sql",
+        "FOR UPDATE OF s SKIP LOCKED",
+        "FOR UPDATE OF s",
+        "a row that somebody else has locked delays nobody",
+        f"{_T}/test_locked_rows.py::test_ten_locked_rows_fail_alone_and_delay_nobody",
+    ),
+    Patch(
+        "locked-application-refuses",
+        f"{_V}/settle.sql",
+        "SELECT e.n, 0, 0, 'locked' FROM entry e JOIN held h USING (n) JOIN busy b",
+        "SELECT e.n, 0, 0, NULL FROM entry e JOIN held h USING (n) JOIN busy b",
+        "what nobody knows yet is no answer",
+        f"{_T}/test_locked_rows.py",
+    ),
+    Patch(
+        "answer-replaced",
+        f"{_V}/settle.sql",
+        "CASE WHEN old.at <= excluded.at - $29::interval THEN excluded.request END",
+        "excluded.request",
+        "one Idempotency-Key has one acceptance, whatever the process",
+        f"{_T}/test_fought_over_keys.py",
+    ),
+    Patch(
+        "one-key-twice-in-a-batch",
+        f"{_V}/settle.py",
+        "            later.add(n)\n",
+        "            pass\n",
+        "one Idempotency-Key has one acceptance in a batch",
+        f"{_T}/test_fought_over_keys.py",
+    ),
+    Patch(
+        "answer-for-a-revoked-key",
+        f"{_V}/lookups.py",
+        "AND r.key = w.key AND r.version = w.version AND NOT r.deleted)",
+        "AND r.key = w.key)",
+        "a revoked key is not told an earlier answer",
+        f"{_T}/test_fought_over_keys.py",
+    ),
+    Patch(
+        "wrong-clock-settles",
+        f"{_V}/settle.sql",
+        "WHERE e.timely AND (SELECT known FROM promoted)",
+        "WHERE (SELECT known FROM promoted)",
+        "a node whose clock is wrong gets nothing accepted",
+        f"{_T}/test_clock.py",
+    ),
+    Patch(
+        "wrong-clock-serves",
+        f"{_V}/authority.py",
+        "return abs(self.offset) >= self._tolerance",
+        "return False",
+        "a node whose clock is wrong takes itself out",
+        f"{_T}/test_clock.py",
+    ),
+    Patch(
+        "wrong-clock-remembers",
+        f"{_V}/store/devices.py",
+        "SELECT greatest($1, clock_timestamp())",
+        "SELECT $1::timestamptz",
+        "a clock that is behind remembers no device for longer",
+        f"{_T}/test_clock.py",
+    ),
+    Patch(
+        "promotion-not-noticed",
+        f"{_V}/migrations/0005_promotion.py",
+        "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer",
+        "SELECT 1",
+        "what an asynchronous standby forgot is not accepted again",
+        f"{_T}/test_failover.py",
+    ),
+    Patch(
+        "fence-for-the-present-step-only",
+        f"{_V}/domain/promotion.py",
+        "return _begins(spending) <= fence.at + MARGIN + _window(spending)",
+        "return _begins(spending) <= fence.at + MARGIN",
+        "no code of a window that was open before the promotion",
+        "tests/unit/verification/test_promotion.py",
+    ),
+    Patch(
+        "fence-without-totp",
+        f"{_V}/settle.sql",
+        "CASE a.factor WHEN 'totp' THEN e.step * a.period > p.shown_until + a.period",
+        "CASE a.factor WHEN 'totp' THEN true",
+        "codes of before wait after a promotion",
+        f"{_T}/test_promotion.py",
+    ),
+    Patch(
+        "fence-without-counters",
+        f"{_V}/settle.sql",
+        "WHEN 'hotp' THEN a.fences >= p.fences OR e.pair",
+        "WHEN 'hotp' THEN true",
+        "a counter takes two codes after a promotion",
+        f"{_T}/test_promotion.py",
+    ),
+    Patch(
+        "accept-forbidden-factor",
+        f"{_V}/settle.sql",
+        "        AND p.version = c.policy_version AND NOT p.deleted\n    ORDER",
+        "    ORDER",
+        "a factor that a policy has just forbidden opens nothing",
+        f"{_T}/test_memory_may_not_say_yes.py",
+    ),
+    Patch(
+        "demoted-server-kept",
+        "libs/postgres/hosts.py",
+        'options["target_session_attrs"] = "read-write"',
+        'options["target_session_attrs"] = "any"',
+        "of several servers the one that takes writes is found",
+        f"{_T}/test_failover.py",
+    ),
+    Patch(
+        "lag-not-measured",
+        "libs/service/loop_lag.py",
+        "self._longest = max(self._longest, lag)",
+        "self._longest = 0.0",
+        "a blocked event loop is seen",
+        f"{_T}/test_limits.py",
     ),
 )

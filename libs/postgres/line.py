@@ -5,10 +5,14 @@ from collections.abc import Mapping
 import asyncpg
 
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
+from libs.postgres.hosts import connect, takes_no_writes
 
 _CONNECT_SECONDS = 2.0
 # After these the connection is as good as before; whatever else went wrong, a new one is taken.
-_HARMLESS = (asyncpg.exceptions.LockNotAvailableError,)
+_HARMLESS = (
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.NotNullViolationError,
+)
 FAILURES: tuple[type[Exception], ...] = (*INFRASTRUCTURE_ERRORS, asyncpg.PostgresError)
 
 
@@ -47,8 +51,10 @@ class Line:
             await connection.close(timeout=2)
 
     async def _open(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is not None and takes_no_writes(self._connection):
+            self.drop()
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
+            self._connection = await connect(
                 self._dsn,
                 timeout=_CONNECT_SECONDS,
                 command_timeout=self._seconds,

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine
 
 _ENVIRONMENT = Path(__file__).parent / "alembic"
 
@@ -14,10 +15,8 @@ def migrate(dsn: str, *, schema: str, folder: Path) -> None:
 
     `dsn` is the owner's. Several migrators at once are harmless: they wait for one another.
     """
-    url = make_url(dsn.replace("postgres://", "postgresql://", 1)).set(
-        drivername="postgresql+psycopg"
-    )
-    engine = create_engine(url)
+    # libpq reads the DSN: SQLAlchemy knows none with several servers.
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn))
     try:
         with engine.begin() as connection:
             command.upgrade(_config(connection, schema=schema, folder=folder), "head")

@@ -5,10 +5,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
+
+from libs.postgres.hosts import connect, each_server, takes_no_writes
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -48,6 +50,9 @@ async def open_pool(
         command_timeout=command_timeout.total_seconds(),
         timeout=5,
         init=_prepare,
+        # Its type wants a DSN that may be missing.
+        connect=cast("Any", connect),
+        setup=_refuse_demoted if len(each_server(dsn)) > 1 else None,
         server_settings={
             "application_name": name,
             "jit": "off",
@@ -78,6 +83,12 @@ async def tenant_transaction(pool: Pool, tenant: UUID) -> AsyncIterator[Connecti
 async def enter_tenant(connection: Connection, tenant: UUID) -> None:
     """Let the running transaction see this tenant's rows, until it ends."""
     await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant))
+
+
+async def _refuse_demoted(connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    # The pool throws the connection away, and the next one leads to the server that was promoted.
+    if takes_no_writes(connection):
+        raise asyncpg.InterfaceError("the server takes no writes any more")
 
 
 async def _prepare(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.apps import internal_app, public_app
+from libs.service.loop_lag import LoopLag
 from libs.service.main import Roles
 from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
@@ -27,6 +28,7 @@ from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.api.receipts import receipt_routes
 from services.verification.api.verify import fast_lane
+from services.verification.authority import AuthorityWatch
 from services.verification.consumer import TOPICS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
@@ -66,6 +68,8 @@ class Assembled:
     door: Door
     internal: FastAPI
     settler: Settler
+    watch: AuthorityWatch
+    lag: LoopLag
     lookups: Lookups
     refusals: Refusals
     receipts: Receipts
@@ -104,7 +108,13 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            api=[parts.settler.run, parts.lookups.run, _summing_up(parts.refusals)],
+            api=[
+                parts.settler.run,
+                parts.lookups.run,
+                parts.watch.run,
+                parts.lag.run,
+                _summing_up(parts.refusals),
+            ],
             consumer=[consumer, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
         )
 
@@ -127,7 +137,19 @@ def assemble(
     pool, data_keys, clock = plumbing.app_pool, plumbing.data_keys, plumbing.clock
     budget = budget_of(settings)
     narrow = settings.settle_dsn.get_secret_value()
-    settler = Settler(narrow, budget=budget)
+    settler = Settler(
+        narrow,
+        budget=budget,
+        clock_tolerance=settings.clock_tolerance,
+        quarantine=settings.quarantine_after_promotion,
+    )
+    watch = AuthorityWatch(
+        narrow,
+        clock=clock,
+        tolerance=settings.clock_tolerance,
+        quarantine=settings.quarantine_after_promotion,
+    )
+    lag = LoopLag()
     lookups = Lookups(narrow, most=settings.names_in_memory)
     directory = Directory(pool)
     owners = Owners(
@@ -149,7 +171,7 @@ def assemble(
     )
     receipts = Receipts(pool=pool, data_keys=data_keys, clock=clock, issuer=settings.receipt_issuer)
     devices = Devices(pool, data_keys, clock, settings.remember_for)
-    door = Door(verify, directory, receipts, devices)
+    door = Door(verify, directory, receipts, devices, watch)
     find = find_caller(pool)
     documented = public_app(
         SERVICE,
@@ -163,7 +185,10 @@ def assemble(
     internal = internal_app(
         SERVICE,
         routers=[
-            health_routes(database_check(plumbing), health.readings),
+            health_routes(
+                {**database_check(plumbing), "clock": watch.check},
+                lambda: {**health.readings(), **watch.readings(), **lag.readings()},
+            ),
             internal_routes(credentials, plumbing.callers),
             pushed_applications(pool, plumbing.callers, heard=directory.forget),
         ],
@@ -173,6 +198,8 @@ def assemble(
         door=door,
         internal=internal,
         settler=settler,
+        watch=watch,
+        lag=lag,
         lookups=lookups,
         refusals=refusals,
         receipts=receipts,

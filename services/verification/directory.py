@@ -31,10 +31,10 @@ class Known(msgspec.Struct, frozen=True):
     version: int
     policy: Policy | None
 
-    @property
-    def as_caller(self) -> KnownCaller:
+    def as_caller(self, policy: Policy) -> KnownCaller:
         """Return what settle compares with PostgreSQL."""
-        return KnownCaller(self.caller.tenant_id, self.caller.application_id, self.version)
+        caller = self.caller
+        return KnownCaller(caller.tenant_id, caller.application_id, self.version, policy.version)
 
 
 class Directory:

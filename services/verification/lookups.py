@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.envelope import application_key
+from contracts.topics import APPLICATIONS
 from libs.batching import Batches
 from libs.postgres.line import FAILURES, Line
 
@@ -22,9 +24,11 @@ SELECT w.n, s.id FROM unnest($1::int[], $2::uuid[], $3::bytea[]) AS w (n, tenant
 JOIN subject s ON s.tenant_id = w.tenant_id AND s.lookup = w.lookup WHERE NOT s.deleted
 """
 _ANSWERS = """
-SELECT w.n, a.request, a.event_id, a.authenticator_id, a.factor, a.at
-FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bytea[], $5::timestamptz[])
-    AS w (n, tenant_id, application_id, idempotency_key, since)
+SELECT w.n, a.request, a.event_id, a.authenticator_id, a.factor, a.at,
+    EXISTS (SELECT FROM replica r WHERE r.tenant_id = w.tenant_id AND r.topic = $8
+        AND r.key = w.key AND r.version = w.version AND NOT r.deleted)
+FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bytea[], $5::timestamptz[], $6::text[],
+    $7::bigint[]) AS w (n, tenant_id, application_id, idempotency_key, since, key, version)
 JOIN answer a ON a.tenant_id = w.tenant_id AND a.application_id = w.application_id
     AND a.idempotency_key = w.idempotency_key AND a.at >= w.since
 """
@@ -38,22 +42,30 @@ class Name(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """An Idempotency-Key, as a digest, of an application, since when answers count."""
+    """An Idempotency-Key, as a digest, of an application, since when answers count.
+
+    `version` is that of the application's state as the asker knows it.
+    """
 
     tenant: UUID
     application_id: UUID
     key: bytes
     since: datetime
+    version: int
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
-    """The first answer to an Idempotency-Key, and the request that it belongs to."""
+    """The first answer to an Idempotency-Key, and the request that it belongs to.
+
+    `caller_is_known` tells whether the application is still what the asker took it for.
+    """
 
     request: bytes
     event_id: UUID
     authenticator_id: UUID
     factor: str
     at: datetime
+    caller_is_known: bool
 
 
 class Lookups:
@@ -124,6 +136,9 @@ class Lookups:
             [one.application_id for one in asked],
             [one.key for one in asked],
             [one.since for one in asked],
+            [application_key(one.tenant, one.application_id) for one in asked],
+            [one.version for one in asked],
+            APPLICATIONS.name,
         )
         found = {row[0]: StoredAnswer(*row[1:]) for row in rows}
         return [found.get(n) for n in range(len(asked))]

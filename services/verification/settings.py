@@ -9,6 +9,8 @@ from libs.service.settings import ServiceSettings
 
 # NIST SP 800-63B-4 section 2.1.3: at AAL1, a person proves anew after 30 days.
 _LONGEST = timedelta(days=30)
+# A code is good for 15 seconds at least, and those of one step either side.
+_LARGEST_OFFSET = timedelta(seconds=10)
 
 
 class Settings(ServiceSettings):
@@ -21,6 +23,9 @@ class Settings(ServiceSettings):
     A device that is remembered is asked again after `remember_for`; 0 remembers none. Of the
     traces that begin here `traces_sampled` (0 to 1) are kept, a caller's own word counts before it:
     to trace each verification adds two thirds to its cost.
+    A node whose clock is off from PostgreSQL's by `clock_tolerance` judges nothing. After a standby
+    was promoted, `quarantine_after_promotion` refuses codes that may have been accepted before
+    without its knowledge; where all standbys are synchronous it can be switched off.
     """
 
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_VERIFICATION_", frozen=True)
@@ -36,3 +41,7 @@ class Settings(ServiceSettings):
     receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)
     traces_sampled: float = Field(default=0.01, ge=0, le=1)
     remember_for: timedelta = Field(default=timedelta(days=7), ge=timedelta(0), le=_LONGEST)
+    clock_tolerance: timedelta = Field(
+        default=timedelta(seconds=2), gt=timedelta(0), le=_LARGEST_OFFSET
+    )
+    quarantine_after_promotion: bool = True

@@ -1,11 +1,12 @@
 """Settle: the one place where a code is accepted, for many requests in one statement.
 
 Requests that arrive while a commit runs settle together in the next one: no timer, one connection.
-Never two of one subject in a batch; subjects are locked first, in id order, so batches of several
-processes cannot lock each other out.
+Never two of one subject in a batch. A row that somebody else has locked is left out, and its entry
+tried again with a later batch: nobody waits for the lock of another.
 """
 
 import asyncio
+import random
 from contextlib import suppress
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -16,35 +17,49 @@ import msgspec
 import structlog
 
 from contracts.envelope import application_key
-from contracts.topics import APPLICATIONS, EVENTS
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from libs.batching import Batches
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 from libs.postgres.line import FAILURES, Line
+from services.verification.authority import note_promotion
 from services.verification.domain.budget import Budget
+from services.verification.domain.clock import TOLERANCE
+from services.verification.domain.promotion import MARGIN, RECOVERY_CODES_WAIT
 
 _LOG = structlog.get_logger("settle")
 _SETTLE = files(__package__).joinpath("settle.sql").read_text()
 _LARGEST_BATCH = 256
 # For so long the same Idempotency-Key gets the first answer.
 ANSWERS_KEPT = timedelta(minutes=15)
+# How long a request may take in all.
+LONGEST_REQUEST = timedelta(seconds=5)
 _TIMEOUT_SECONDS = 3.0
 # Below our own limit, so that what we call failed cannot still commit.
 _STATEMENT_TIMEOUT_MS = 2500
+# For locks that are not looked for: no row but a subject's or an application's is ever fought over.
 _LOCK_TIMEOUT_MS = 500
 # Who has waited longer for the batch before is not begun, and hears so within our own limit.
 _PATIENCE = timedelta(seconds=1.5)
+# How long an entry may find its row locked, and how long it waits before it looks again.
+_LONGEST_LOCKED = timedelta(milliseconds=500)
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.002, 0.02
 
 
 class AuthorityDown(Exception):  # noqa: N818
     """PostgreSQL did not settle: nothing was accepted, and if it was, a repeat gets the answer."""
 
 
+class ClockOff(AuthorityDown):
+    """Our clock is too far from PostgreSQL's: nothing is judged here."""
+
+
 class KnownCaller(msgspec.Struct, frozen=True):
-    """The application that asks, in the version that this process knows of it."""
+    """The application that asks, in the version that this process knows of it and its policy."""
 
     tenant: UUID
     application_id: UUID
     version: int
+    policy_version: int
 
 
 class Idempotency(msgspec.Struct, frozen=True):
@@ -58,12 +73,16 @@ class Idempotency(msgspec.Struct, frozen=True):
 
 
 class Acceptance(msgspec.Struct, frozen=True):
-    """The code of `step` matched; PostgreSQL has the last word."""
+    """The code of `step` matched; PostgreSQL has the last word.
+
+    `pair`: so did the code after it.
+    """
 
     authenticator_id: UUID
     epoch: int
     step: int
     idempotency: Idempotency | None
+    pair: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -93,13 +112,30 @@ class Settled(msgspec.Struct, frozen=True):
     spent: float = 0.0
 
 
+class NotNow(msgspec.Struct, frozen=True):
+    """Nothing is done yet: somebody else has locked a row, or has the same Idempotency-Key."""
+
+
 _NOTHING = Settled(took_effect=False)
+_NOT_NOW = NotNow()
+_LEFT_OUT: dict[str, NotNow | ClockOff] = {
+    "locked": _NOT_NOW,
+    "promoted": _NOT_NOW,
+    "clock": ClockOff("this node's clock is off"),
+}
 
 
 class Settler:
     """Settles entries in batches on one connection of the narrow role."""
 
-    def __init__(self, dsn: str, *, budget: Budget) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        budget: Budget,
+        clock_tolerance: timedelta = TOLERANCE,
+        quarantine: bool = True,
+    ) -> None:
         self._line = Line(
             dsn,
             name="settle",
@@ -111,22 +147,42 @@ class Settler:
             },
         )
         self._limits = (float(budget.capacity), budget.per_second, budget.consecutive)
+        self._quarantine = quarantine
+        # An entry was young when it was made, and may have waited.
+        self._timely = (LONGEST_REQUEST + clock_tolerance, clock_tolerance)
         self._closed = False
-        self._batches: Batches[Entry, Settled] = Batches(
+        self._batches: Batches[Entry, Settled | NotNow] = Batches(
             self._settle_batch,
             largest=_LARGEST_BATCH,
             patience=_PATIENCE,
             apart=lambda entry: (entry.caller.tenant, entry.subject_ref),
         )
 
-    def settle(self, entry: Entry) -> asyncio.Future[Settled]:
-        """Answer when the entry is durable.
+    async def settle(self, entry: Entry) -> Settled:
+        """Return when the entry is durable.
 
-        This and the answer raise AuthorityDown where nobody can say, TimeoutError if not begun.
+        Raises AuthorityDown where nobody can say, TimeoutError where it was not begun.
         """
         if self._closed:
             raise AuthorityDown("stopping")
-        return self._batches.do(entry)
+        settled = await self._batches.do(entry)
+        return settled if isinstance(settled, Settled) else await self._settle_again(entry)
+
+    async def _settle_again(self, entry: Entry) -> Settled:
+        """Try a little longer to settle what found its row locked by somebody else."""
+        time, pause = asyncio.get_running_loop().time, _SHORTEST_PAUSE
+        end = time() + _LONGEST_LOCKED.total_seconds()
+        while not self._closed:
+            # Not all at the same moment: several processes may be after one row.
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+            pause = min(_LONGEST_PAUSE, 1.5 * pause)
+            settled = await self._batches.do(entry)
+            if isinstance(settled, Settled):
+                return settled
+            if time() > end:
+                _LOG.warning("a row stays locked")
+                raise AuthorityDown("locked by another transaction")
+        raise AuthorityDown("stopping")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait until asked to stop, then settle what waits (a part of the process)."""
@@ -139,26 +195,32 @@ class Settler:
             with suppress(*FAILURES):
                 await self._line.close()
 
-    async def _settle_batch(self, entries: list[Entry]) -> list[Settled | Exception]:
+    async def _settle_batch(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
+        later = _of_keys_seen(entries)
+        if not later:
+            return await self._settle_all(entries)
+        settled = iter(await self._settle_all([e for n, e in enumerate(entries) if n not in later]))
+        return [_NOT_NOW if n in later else next(settled) for n in range(len(entries))]
+
+    async def _settle_all(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
         try:
             rows = await self._write(entries)
-        except asyncpg.LockNotAvailableError:
-            return await self._one_by_one(entries)
+        except asyncpg.NotNullViolationError:
+            # Another process has just accepted something under one of these Idempotency-Keys.
+            return [_NOT_NOW] * len(entries)
         except FAILURES as error:
             _LOG.warning("settle failed", exception=type(error).__name__, entries=len(entries))
             return [AuthorityDown(type(error).__name__) for _ in entries]
         return [rows.get(number, _NOTHING) for number in range(len(entries))]
 
-    async def _one_by_one(self, entries: list[Entry]) -> list[Settled | Exception]:
-        """Settle a batch in which one row is locked by somebody else: only that one fails."""
-        if len(entries) == 1:
-            _LOG.warning("a subject's row is locked")
-            return [AuthorityDown("locked by another transaction")]
-        return [(await self._settle_batch([entry]))[0] for entry in entries]
-
-    async def _write(self, entries: list[Entry]) -> dict[int, Settled]:
+    async def _write(self, entries: list[Entry]) -> dict[int, Settled | NotNow | ClockOff]:
         rows = await self._line.fetch(_SETTLE, *self._arguments(entries))
-        return {n: Settled(True, consecutive, spent) for n, consecutive, spent in rows}
+        if rows and rows[0]["not_settled"] == "promoted":
+            await note_promotion(self._line, quarantine=self._quarantine)
+        return {
+            n: Settled(True, consecutive, spent) if left_out is None else _LEFT_OUT[left_out]
+            for n, consecutive, spent, left_out in rows
+        }
 
     def _arguments(self, entries: list[Entry]) -> list[object]:
         callers = {caller: n for n, caller in enumerate({entry.caller for entry in entries})}
@@ -173,7 +235,27 @@ class Settler:
             [application_key(caller.tenant, caller.application_id) for caller in callers],
             [caller.version for caller in callers],
             ANSWERS_KEPT,
+            [entry.acceptance is not None and entry.acceptance.pair for entry in entries],
+            *self._timely,
+            MARGIN,
+            RECOVERY_CODES_WAIT,
+            POLICIES.name,
+            [caller.policy_version for caller in callers],
         ]
+
+
+def _of_keys_seen(entries: list[Entry]) -> set[int]:
+    """Return which entries share their Idempotency-Key with one before them: these come later."""
+    seen: set[tuple[UUID, bytes]] = set()
+    later = set()
+    for n, entry in enumerate(entries):
+        if entry.acceptance is None or entry.acceptance.idempotency is None:
+            continue
+        key = (entry.caller.application_id, entry.acceptance.idempotency.key)
+        if key in seen:
+            later.add(n)
+        seen.add(key)
+    return later
 
 
 def _columns(entries: list[Entry], callers: dict[KnownCaller, int]) -> list[list[object]]:

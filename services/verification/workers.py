@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import asyncpg
 import structlog
 from pydantic import ValidationError
 
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
+from libs.postgres.line import FAILURES
 from libs.postgres.pool import Pool
 from libs.sealing.seal import SealBroken
 from libs.telemetry import span
@@ -22,7 +22,13 @@ _LOOK_EVERY = timedelta(seconds=1)
 _CLEAN_EVERY = timedelta(minutes=1)
 _SUM_UP_EVERY = timedelta(minutes=1)
 # A credential that breaks the contract must not stop the claims of all others.
-_FAILURES = (Unreachable, Refused, SealBroken, ValidationError, OSError, asyncpg.PostgresError)
+_FAILURES: tuple[type[Exception], ...] = (
+    Unreachable,
+    Refused,
+    SealBroken,
+    ValidationError,
+    *FAILURES,
+)
 
 
 class ClaimWorker:
@@ -43,7 +49,7 @@ class ClaimWorker:
             try:
                 taken = await claims.take_due(self._pool, most=_AT_ONCE)
                 await asyncio.gather(*(self._try(claim) for claim in taken))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 _LOG.warning("claims cannot be read", exception=type(error).__name__)
                 taken = []
             if not taken:
@@ -79,7 +85,7 @@ async def forget_answers(pool: Pool, *, older_than: timedelta, stop: asyncio.Eve
     while not stop.is_set():
         try:
             await pool.execute("DELETE FROM answer WHERE at < now() - $1::interval", older_than)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             _LOG.warning("answers cannot be cleaned up", exception=type(error).__name__)
         await _either(stop, _CLEAN_EVERY)
 

@@ -14,15 +14,24 @@ from libs.telemetry import current_traceparent
 from libs.web.problems import Problem, problem_response
 from services.verification.api.problems import (
     authority_down,
+    clock_off,
     key_reused,
     not_verified,
     policy_unknown,
     unauthenticated,
 )
+from services.verification.authority import AuthorityWatch
 from services.verification.directory import Directory, Known
-from services.verification.domain.outcome import ACR, Accepted, CallerChanged, KeyReused, Refused, Why
+from services.verification.domain.outcome import (
+    ACR,
+    Accepted,
+    CallerChanged,
+    KeyReused,
+    Refused,
+    Why,
+)
 from services.verification.domain.receipt import SigningKey
-from services.verification.settle import AuthorityDown
+from services.verification.settle import AuthorityDown, ClockOff
 from services.verification.use_cases.devices import Devices, Kept
 from services.verification.use_cases.question import Attempt
 from services.verification.use_cases.receipts import Receipts
@@ -104,9 +113,12 @@ class Door:
     directory: Directory
     receipts: Receipts
     devices: Devices
+    watch: AuthorityWatch
 
     async def __call__(self, question: Question, envelope: Envelope) -> Reply:
         """Return the answer; raises Problem, or what the machinery raises."""
+        if self.watch.clock_is_off:
+            raise clock_off()
         began = asyncio.get_running_loop().time()
         known = await self._known(envelope)
         # Before the code is judged: an outcome whose receipt cannot be signed is of little use.
@@ -148,7 +160,7 @@ class Door:
         if known.policy is None:
             raise policy_unknown()
         attempt = Attempt(
-            caller=known.as_caller,
+            caller=known.as_caller(known.policy),
             subject=question.subject,
             code=question.code,
             authenticator_id=question.authenticator,
@@ -162,6 +174,8 @@ class Door:
         )
         try:
             return await self.verify(attempt)
+        except ClockOff:
+            raise clock_off() from None
         except AuthorityDown:
             raise authority_down() from None
 

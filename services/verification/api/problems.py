@@ -13,6 +13,11 @@ def authority_down() -> Problem:
     )
 
 
+def clock_off() -> Problem:
+    title = "The clock of this node is off; another node, or this one soon, can judge codes"
+    return Problem(503, "clock_off", title, retry_after=1)
+
+
 def policy_unknown() -> Problem:
     title = "The application's policy has not arrived yet"
     return Problem(503, "policy_unknown", title, retry_after=1)

@@ -9,7 +9,7 @@ from libs.telemetry import current_traceparent, read_traceparent
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.verification.api.door import DeviceWanted, Door, Envelope, Question, ReceiptWanted
-from services.verification.api.problems import policy_unknown
+from services.verification.api.problems import clock_off, policy_unknown
 from services.verification.api.schemas import (
     DecisionAnswer,
     DecisionRequest,
@@ -47,6 +47,9 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
         body: DecisionRequest, response: Response, caller: Annotated[Caller, may_verify]
     ) -> DecisionAnswer:
         response.headers["Cache-Control"] = "no-store"
+        # Whether a device is still remembered is a matter of time.
+        if body.device is not None and door.watch.clock_is_off:
+            raise clock_off()
         try:
             decided = await decide(
                 tenant=caller.tenant_id,

@@ -23,6 +23,7 @@ class Why(StrEnum):
     BUDGET = "budget"
     LOCKED = "locked"
     TOO_MANY_AT_ONCE = "too_many_at_once"
+    AFTER_FAILOVER = "after_failover"
 
 
 def why_lost(spent: bool | None) -> Why:

@@ -75,6 +75,12 @@ async def first_answer(tx: Connection, device_id: UUID) -> StoredDevice | None:
     return StoredDevice(*row) if row is not None else None
 
 
+async def later_of(tx: Connection, now: datetime) -> datetime:
+    """Return the later one of a node's time and PostgreSQL's."""
+    later: datetime = await tx.fetchval("SELECT greatest($1, clock_timestamp())", now)
+    return later
+
+
 async def remembered(
     tx: Connection, subject: UUID, *, application: UUID, now: datetime, longest: timedelta
 ) -> list[StoredDevice]:

@@ -5,20 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from contracts.topics import APPLICATIONS
 from libs.postgres.pool import Connection
 from services.verification.domain.budget import Budget, Spent
-
-# What is spent is said as settle.sql says it (`took`).
-_STANDING = """
-SELECT (SELECT version FROM replica WHERE topic = $2 AND key = $3 AND NOT deleted)
-        AS application_version,
-    (SELECT CASE factor WHEN 'pin' THEN false
-            WHEN 'recovery_code' THEN used & (1::bigint << ($6::bigint)::int) <> 0
-            ELSE last_step >= $6 END
-        FROM authenticator WHERE subject_ref = $1 AND id = $4 AND epoch = $5
-            AND status = 'active') AS spent
-"""
 
 
 @dataclass(frozen=True)
@@ -44,18 +32,6 @@ class StoredSubject:
     spent: Spent
     consecutive: int
     authenticators: tuple[StoredAuthenticator, ...]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What PostgreSQL knows where it did not accept.
-
-    `spent` tells whether the code was used, None where the authenticator counts no more;
-    `application_version` is None where the application does not.
-    """
-
-    application_version: int | None
-    spent: bool | None
 
 
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
@@ -128,30 +104,6 @@ async def give_back(tx: Connection, subject: UUID, weight: int) -> None:
     )
 
 
-async def standing(
-    tx: Connection,
-    subject: UUID,
-    *,
-    application: str,
-    authenticator_id: UUID,
-    epoch: int,
-    step: int,
-) -> Standing:
-    """Return what decides whether a code could have been accepted now."""
-    row = await tx.fetchrow(
-        _STANDING,
-        subject,
-        APPLICATIONS.name,
-        application,
-        authenticator_id,
-        epoch,
-        step,
-    )
-    if row is None:
-        raise LookupError("a query without FROM has one row")
-    return Standing(row["application_version"], row["spent"])
-
-
 async def bury_all(tx: Connection, subject: UUID) -> list[tuple[UUID, int]]:
     """Put tombstones for all authenticators of a locked subject; returns ids and epochs."""
     rows = await tx.fetch(
@@ -211,8 +163,8 @@ async def add_authenticator(
     """
     added = await tx.fetchval(
         "INSERT INTO authenticator (tenant_id, id, subject_ref, factor, status, epoch, sealed,"
-        " algorithm, digits, period, last_step)"
-        " VALUES ($1, $2, $3, $4, 'active', $5, $6, $7, $8, $9, $10)"
+        " algorithm, digits, period, last_step, fences)"
+        " SELECT $1, $2, $3, $4, 'active', $5, $6, $7, $8, $9, $10, fences FROM promotion"
         " ON CONFLICT (tenant_id, id) DO NOTHING RETURNING true",
         tenant,
         authenticator.authenticator_id,

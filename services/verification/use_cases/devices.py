@@ -97,7 +97,8 @@ class Devices:
         if subject is None:
             return None
         await lock_subject(tx, tenant, subject)
-        now = self.clock()
+        # A clock that is behind would know a device, or a spent token, for too long.
+        now = await store.later_of(tx, self.clock())
         remembered = await store.remembered(
             tx, subject, application=application, now=now, longest=self.remember_for
         )

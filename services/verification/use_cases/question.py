@@ -8,7 +8,7 @@ import msgspec
 
 from libs.clock import Clock
 from libs.sealing.data_keys import DataKeys
-from services.verification.domain.outcome import Accepted, KeyReused
+from services.verification.domain.outcome import Accepted, CallerChanged, KeyReused
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
 from services.verification.lookups import Name, StoredAnswer
@@ -86,8 +86,11 @@ def _said_again(attempt: Attempt) -> bytes:
     return attempt.policy_version.to_bytes(8, "big") if attempt.nonce is not None else b""
 
 
-def first_answer(first: StoredAnswer, asked: Idempotency) -> Accepted | KeyReused:
+def first_answer(first: StoredAnswer, asked: Idempotency) -> Accepted | KeyReused | CallerChanged:
     """Return what the first request was answered, if this one is its repeat."""
+    if not first.caller_is_known:
+        # Its key may have been revoked a moment ago.
+        return CallerChanged()
     if first.request[:DIGEST_LENGTH] != asked.request[:DIGEST_LENGTH]:
         return KeyReused()
     said_again = first.request[DIGEST_LENGTH:]

@@ -7,10 +7,12 @@ from uuid import UUID
 import msgspec
 
 from contracts.envelope import application_key
+from contracts.topics import EVENTS
 from contracts.verification import FailureReason
 from contracts.vocabulary import Factor
 from libs.clock import Clock
 from libs.messaging.cloud_event import CloudEvent
+from libs.messaging.outbox import announce
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
@@ -25,17 +27,20 @@ from services.verification.domain.outcome import (
     Why,
     why_lost,
 )
+from services.verification.domain.promotion import Spending, is_fenced_off, wait_behind
 from services.verification.lookups import Asked, Lookups
 from services.verification.reserve import CachedAuthenticator
 from services.verification.settle import (
     ANSWERS_KEPT,
     Acceptance,
     AuthorityDown,
+    ClockOff,
     Entry,
     Settled,
     Settler,
 )
 from services.verification.store import subjects as store
+from services.verification.store.standing import Standing, standing_of
 from services.verification.use_cases.compute import Compute, Guess, Match
 from services.verification.use_cases.guesses import Charged, Guesses
 from services.verification.use_cases.pins import TooManyPins
@@ -130,7 +135,7 @@ class Verify:
         self.lookups.forget(question.name)
         return await self._repeated(question) or Refused(Why.NOTHING_ENROLLED)
 
-    async def _repeated(self, question: Question) -> Accepted | None:
+    async def _repeated(self, question: Question) -> Accepted | CallerChanged | None:
         """Return the first answer where no code is judged: nothing that is worth guessing at.
 
         Not a PIN's, which may be right again, and not that the key was used for another code.
@@ -138,12 +143,12 @@ class Verify:
         first = await self._first_answer(question)
         if isinstance(first, Accepted) and first.factor != Factor.PIN:
             return first
-        return None
+        return first if isinstance(first, CallerChanged) else None
 
     async def _wrong(self, paid: _Paid, usable: Sequence[CachedAuthenticator]) -> Outcome:
         # A repeat may come when its code, which was right, is too old to be judged again.
         first = await self._first_answer(paid.question)
-        if isinstance(first, Accepted):
+        if isinstance(first, Accepted | CallerChanged):
             await self.guesses.never_made(paid.question.tenant, paid.subject_ref, paid.charged)
             return first
         refused = await self._fail(paid, usable, Why.WRONG_CODE)
@@ -160,7 +165,13 @@ class Verify:
             now=question.now,
             traceparent=question.attempt.traceparent,
         )
-        acceptance = Acceptance(one.authenticator_id, one.epoch, match.step, question.idempotency)
+        acceptance = Acceptance(
+            one.authenticator_id,
+            one.epoch,
+            match.step,
+            question.idempotency,
+            pair=question.attempt.next_code is not None,
+        )
         settled = await self._settle(paid, event, acceptance=acceptance)
         if not settled.took_effect:
             return await self._lost(paid, match)
@@ -174,11 +185,11 @@ class Verify:
         question, one = paid.question, match.authenticator
         caller = question.attempt.caller
         first = await self._first_answer(question)
-        if isinstance(first, Accepted):
+        if isinstance(first, Accepted | CallerChanged):
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return first
         async with tenant_transaction(self.pool, question.tenant) as tx:
-            standing = await store.standing(
+            standing = await standing_of(
                 tx,
                 paid.subject_ref,
                 application=application_key(caller.tenant, caller.application_id),
@@ -186,25 +197,46 @@ class Verify:
                 epoch=one.epoch,
                 step=match.step,
             )
-        if standing.application_version != caller.version:
+        known = (caller.version, caller.policy_version)
+        if (standing.application_version, standing.policy_version) != known:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return CallerChanged()
+        fenced_off = _fenced_off(question, match, standing)
+        if fenced_off is not None:
+            await self._announce_doubt(paid, one)
+            await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
+            return fenced_off
         # The copy was wrong about something: the next guess begins with what PostgreSQL knows.
         await self.guesses.is_stale(question.tenant, paid.subject_ref)
         outcome = await self._fail(paid, [one], why_lost(standing.spent))
         return first or outcome
 
-    async def _fail(self, paid: _Paid, tried: Sequence[CachedAuthenticator], why: Why) -> Outcome:
+    async def _announce_doubt(self, paid: _Paid, one: CachedAuthenticator) -> None:
+        """Announce that a code may have been used before; it was right, so no failure counts."""
         question = paid.question
-        event = announcements.verification_failed(
+        event = self._failed(paid, one.authenticator_id, FailureReason.REPLAYED)
+        async with tenant_transaction(self.pool, question.tenant) as tx:
+            await store.lock_subject(tx, question.tenant, paid.subject_ref)
+            await announce(tx, topic=EVENTS.name, event=event)
+
+    def _failed(
+        self, paid: _Paid, authenticator_id: UUID | None, reason: FailureReason
+    ) -> CloudEvent:
+        question = paid.question
+        return announcements.verification_failed(
             tenant=question.tenant,
             subject_ref=paid.subject_ref,
             application_id=question.attempt.caller.application_id,
-            authenticator_id=tried[0].authenticator_id if len(tried) == 1 else None,
-            reason=FailureReason(why.value),
+            authenticator_id=authenticator_id,
+            reason=reason,
             now=question.now,
             traceparent=question.attempt.traceparent,
         )
+
+    async def _fail(self, paid: _Paid, tried: Sequence[CachedAuthenticator], why: Why) -> Outcome:
+        question = paid.question
+        named = tried[0].authenticator_id if len(tried) == 1 else None
+        event = self._failed(paid, named, FailureReason(why.value))
         settled = await self._settle(paid, event, acceptance=None)
         if not settled.took_effect:
             # The name is nobody's any more.
@@ -223,21 +255,27 @@ class Verify:
         self, paid: _Paid, event: CloudEvent, *, acceptance: Acceptance | None
     ) -> Settled:
         question = paid.question
-        return await self.settler.settle(
-            Entry(
-                caller=question.attempt.caller,
-                subject_ref=paid.subject_ref,
-                lookup=question.name.lookup,
-                now=question.now,
-                weight=paid.charged.weight,
-                charged=paid.charged.durably,
-                acceptance=acceptance,
-                event=event,
-                lock_event=_lock_event(paid) if acceptance is None else None,
-            )
+        entry = Entry(
+            caller=question.attempt.caller,
+            subject_ref=paid.subject_ref,
+            lookup=question.name.lookup,
+            now=question.now,
+            weight=paid.charged.weight,
+            charged=paid.charged.durably,
+            acceptance=acceptance,
+            event=event,
+            lock_event=_lock_event(paid) if acceptance is None else None,
         )
+        try:
+            return await self.settler.settle(entry)
+        except ClockOff:
+            # Right or wrong, the answer is the same: nothing was learnt from this guess.
+            await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
+            raise
 
-    async def _first_answer(self, question: Question) -> Accepted | KeyReused | None:
+    async def _first_answer(
+        self, question: Question
+    ) -> Accepted | KeyReused | CallerChanged | None:
         """Return what the same Idempotency-Key was answered with before."""
         asked = question.idempotency
         if asked is None:
@@ -248,9 +286,24 @@ class Verify:
                 question.attempt.caller.application_id,
                 asked.key,
                 question.now - ANSWERS_KEPT,
+                question.attempt.caller.version,
             )
         )
         return first_answer(first, asked) if first is not None else None
+
+
+def _fenced_off(question: Question, match: Match, standing: Standing) -> Refused | None:
+    spending = Spending(
+        factor=match.authenticator.factor,
+        step=match.step,
+        period=standing.period,
+        fences=standing.fences,
+        pair=question.attempt.next_code is not None,
+    )
+    # What counts no more, or was spent, is no matter of the promotion.
+    if standing.spent is not False or not is_fenced_off(spending, standing.fence, question.now):
+        return None
+    return Refused(Why.AFTER_FAILOVER, wait_behind(spending, standing.fence, question.now))
 
 
 def _lock_event(paid: _Paid) -> CloudEvent:

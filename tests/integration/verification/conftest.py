@@ -126,6 +126,7 @@ class Person:
     phone: pyotp.TOTP
 
 
+ANY_CLOCK = timedelta(days=3650)
 # What the fast lane does not read, and hands on to the app.
 SLOWLY = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -307,13 +308,18 @@ async def running_world(
     *,
     clock: TestClock | None = None,
     patience: timedelta = timedelta(milliseconds=250),
+    clock_tolerance: timedelta = ANY_CLOCK,
+    quarantine: bool = True,
 ) -> AsyncIterator[World]:
     """Run verification on a database and a Redis; a second one makes a second process.
 
-    `patience` is how long Redis may take.
+    `patience` is how long Redis may take. Tests move the clock, and PostgreSQL's stays as it is:
+    only those about that use a `clock_tolerance` as in the product.
     """
     owners, clock = Owners(), clock or TestClock()
-    settings = settings_for(stored, redis_url, folder)
+    settings = settings_for(stored, redis_url, folder).model_copy(
+        update={"clock_tolerance": clock_tolerance, "quarantine_after_promotion": quarantine}
+    )
     redis = open_redis(redis_url, timeout=patience)
     cache = Cache(redis, budget_of(settings))
     inside = {"policy": owners.app(), "enrollment": owners.app()}
@@ -321,7 +327,8 @@ async def running_world(
     async with plumbing_for(stored, clock=clock, inside=inside) as plumbing, redis:
         parts = assemble(plumbing, settings, cache=cache, health=MessagingHealth())
         running = [
-            asyncio.create_task(part(stop)) for part in (parts.settler.run, parts.lookups.run)
+            asyncio.create_task(part(stop))
+            for part in (parts.settler.run, parts.lookups.run, parts.watch.run, parts.lag.run)
         ]
         transport = httpx2.ASGITransport(app=parts.public)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as public:

@@ -99,16 +99,16 @@ async def database_death_run(
     acked: list[tuple[Person, str, str]] = []
     done = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(_keep_asking(world, application, crowd, done, numbers, acked))
+        group.create_task(keep_asking(world, application, crowd, done, numbers, acked))
         for _ in range(deaths):
             before = len(acked)
-            await until(lambda: _more(acked, before + people))  # noqa: B023
+            await until(lambda: more(acked, before + people))  # noqa: B023
             await asyncio.sleep(random.uniform(0, 0.1))
             await postgres.kill()
             await asyncio.sleep(0.5)
             await postgres.start()
             begun, before = time.monotonic(), len(acked)
-            await until(lambda: _more(acked, before + 1))  # noqa: B023
+            await until(lambda: more(acked, before + 1))  # noqa: B023
             back = int((time.monotonic() - begun) * 1000)
             numbers["slowest_recovery_ms"] = max(numbers["slowest_recovery_ms"], back)
         done.set()
@@ -123,7 +123,7 @@ async def database_death_run(
     return dict(numbers)
 
 
-async def _keep_asking(
+async def keep_asking(
     world: World,
     application: Application,
     crowd: Sequence[Person],
@@ -156,5 +156,5 @@ async def _keep_asking(
         world.clock.forward(timedelta(hours=3))
 
 
-async def _more(acked: Sequence[object], number: int) -> bool:
+async def more(acked: Sequence[object], number: int) -> bool:
     return len(acked) >= number

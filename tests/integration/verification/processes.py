@@ -38,8 +38,10 @@ def asking(
 
 
 @asynccontextmanager
-async def verify_process(world: World, failpoint: str = "none") -> AsyncIterator[VerifyProcess]:
-    """Run verification on the database and the Redis of `world`."""
+async def verify_process(
+    world: World, failpoint: str = "none", *, quiet: bool = False
+) -> AsyncIterator[VerifyProcess]:
+    """Run verification on the database and the Redis of `world`; `quiet`: its end is expected."""
     stored = world.stored
     arguments = (json.dumps(asdict(stored.servers)), stored.database, url_of(world), failpoint)
     process = await asyncio.create_subprocess_exec(
@@ -48,6 +50,7 @@ async def verify_process(world: World, failpoint: str = "none") -> AsyncIterator
         env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL if quiet else None,
     )
     assert process.stdout is not None
     try:

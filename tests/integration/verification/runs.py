@@ -36,6 +36,11 @@ INVARIANTS = (
     "acked_but_missing",
     "unclean_errors",
     "refused_by_mistake",
+    "accepted_outside_window",
+    "too_late_out_of_service",
+    "accepted_read_only",
+    "accepted_while_down",
+    "never_let_in",
 )
 
 

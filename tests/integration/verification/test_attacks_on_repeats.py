@@ -43,7 +43,10 @@ async def test_a_revocation_during_a_settle_that_waits_comes_first(world: World)
     holder = await world.stored.superuser()
     held = holder.transaction()
     await held.start()
-    await holder.execute("SELECT 1 FROM subject WHERE id = $1 FOR UPDATE", person.subject_ref)
+    # Not the subject's row: for that one settle does not wait.
+    await holder.execute(
+        "SELECT 1 FROM authenticator WHERE id = $1 FOR UPDATE", person.authenticator_id
+    )
     asked = asyncio.create_task(world.verify(application, person, world.code(person)))
     await until(lambda: waiting_for_locks(world, 1))
     revoked = asyncio.create_task(

@@ -181,7 +181,7 @@ async def judged_with(
 
 def attempt_of(application: Application, person: Person, code: str) -> Attempt:
     return Attempt(
-        caller=KnownCaller(application.tenant, application.application_id, application.version),
+        caller=KnownCaller(application.tenant, application.application_id, application.version, 1),
         subject=person.name,
         code=code,
         authenticator_id=None,

@@ -33,6 +33,22 @@ async def test_a_key_that_another_process_heard_revoked_gets_nothing_accepted(
     assert float(str(rows[0]["spent"])) == 0.0
 
 
+@pytest.mark.security("S6")
+async def test_a_factor_that_another_process_heard_forbidden_opens_nothing(world: World) -> None:
+    application, person = await with_warm_cache(world)
+    await change(
+        world,
+        "UPDATE replica SET version = 2, state = jsonb_set(jsonb_set(state, '{version}', '2'),"
+        " '{factors}', '[\"pin\"]') WHERE topic = 'mfa.policies' AND tenant_id = $1",
+        application.tenant,
+    )
+
+    answer = await world.verify(application, person, world.code(person))
+
+    assert (answer.status_code, reason_of(answer)) == (403, "nothing_enrolled")
+    assert (await world.events(person)).count("mfa.verified") == 1
+
+
 async def test_another_key_of_the_same_application_disturbs_nobody(world: World) -> None:
     application, person = await with_warm_cache(world)
     await change(

@@ -32,7 +32,7 @@ async def failure_of(world: World, person: Person) -> Entry:
     now, of = world.clock(), {"tenant": person.tenant, "subject_ref": person.subject_ref}
     key = await world.plumbing.data_keys.newest(tenant=person.tenant, purpose=LOOKUP)
     return Entry(
-        caller=KnownCaller(person.tenant, new_id(), 1),
+        caller=KnownCaller(person.tenant, new_id(), 1, 1),
         subject_ref=person.subject_ref,
         lookup=lookup_digest(key.key, person.name),
         now=now,

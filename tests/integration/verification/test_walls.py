@@ -30,11 +30,13 @@ FILLED = (
     "replica",
 )
 # Tables of no tenant: nothing in them belongs to one, or the row names it for the worker only.
-OF_NOBODY = {"relay_lease", "internal_call", "alembic_version"}
+OF_NOBODY = {"relay_lease", "internal_call", "alembic_version", "promotion"}
 SETTLE_MAY = {
     "subject": {"tenant_id", "id", "lookup", "deleted", "spent", "spent_at", "consecutive"},
     "authenticator": {
         "tenant_id",
+        "period",
+        "fences",
         "id",
         "subject_ref",
         "factor",
@@ -45,7 +47,7 @@ SETTLE_MAY = {
     },
     "replica": {"tenant_id", "topic", "key", "version", "deleted"},
 }
-SETTLE_SEES = {*SETTLE_MAY, "event_order", "outbox", "answer"}
+SETTLE_SEES = {*SETTLE_MAY, "event_order", "outbox", "answer", "promotion"}
 
 
 @pytest.mark.security("S12")

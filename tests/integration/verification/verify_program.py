@@ -12,14 +12,18 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
+
+from libs.logs import configure_logs
 from services.verification.reserve import Cache, Reservation
-from services.verification.settle import Entry, Settled, Settler
+from services.verification.settle import ClockOff, Entry, NotNow, Settled, Settler
 from services.verification.use_cases.guesses import Guesses
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import ServiceDatabase
 from tests.integration.verification.conftest import World, running_world
 
 Ask = dict[str, str]
+Written = dict[int, Settled | NotNow | ClockOff]
 
 
 def die() -> None:
@@ -35,12 +39,12 @@ def arm(failpoint: str) -> None:
         die()
         return answer
 
-    async def write_and_die(self: Settler, entries: list[Entry]) -> dict[int, Settled]:
+    async def write_and_die(self: Settler, entries: list[Entry]) -> Written:
         done = await write(self, entries)
         die()
         return done
 
-    async def die_while_writing(self: Settler, entries: list[Entry]) -> dict[int, Settled]:
+    async def die_while_writing(self: Settler, entries: list[Entry]) -> Written:
         asyncio.get_running_loop().call_later(random.uniform(0, 0.004), die)
         return await write(self, entries)
 
@@ -62,6 +66,14 @@ def arm(failpoint: str) -> None:
 FAILPOINTS = ("after_reserve", "while_settling", "after_commit", "before_response")
 
 
+def fill_the_log() -> None:
+    """Log as the product does, to a disk without space."""
+    said, sys.stdout = sys.stdout, open("/dev/full", "w")  # noqa: SIM115
+    sys.stderr = sys.stdout
+    configure_logs(service="verification")
+    sys.stdout = said
+
+
 async def ask(world: World, one: Ask) -> list[object]:
     headers = {"Authorization": f"Bearer {one['key']}"}
     if "idempotency_key" in one:
@@ -72,9 +84,13 @@ async def ask(world: World, one: Ask) -> list[object]:
 
 
 async def main(place: str, database: str, redis_url: str, failpoint: str) -> None:
+    # Standard output is for the answers.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     stored = ServiceDatabase(RunningServers(**json.loads(place)), database, "verification")
     async with running_world(stored, redis_url, Path("unused")) as world:
         arm(failpoint)
+        if failpoint == "full_log":
+            fill_the_log()
         print("ready", flush=True)  # noqa: T201
         while line := await asyncio.to_thread(sys.stdin.readline):
             asked = json.loads(line)
