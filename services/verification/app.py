@@ -27,12 +27,13 @@ from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.api.receipts import receipt_routes
 from services.verification.api.verify import fast_lane
+from services.verification.cluster_map import is_cluster
 from services.verification.consumer import TOPICS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
 from services.verification.gateways import Owners
 from services.verification.lookups import Lookups
-from services.verification.reserve import Cache, open_redis
+from services.verification.reserve import Cache, open_cluster, open_redis
 from services.verification.script_calls import CacheDown
 from services.verification.settings import Settings
 from services.verification.settle import ANSWERS_KEPT, Settler
@@ -84,7 +85,8 @@ async def build() -> AsyncIterator[Roles]:
     """Open everything that a process of verification needs; yield what runs in each role."""
     settings = read_settings(Settings)
     budget = budget_of(settings)
-    redis = open_redis(settings.redis_url.get_secret_value())
+    url = settings.redis_url.get_secret_value()
+    redis = open_cluster(url) if is_cluster(url) else open_redis(url)
     cache = Cache(redis, budget)
     await _refuse_forgetful(cache)
     async with open_plumbing(SERVICE, settings) as plumbing, redis:

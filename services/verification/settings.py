@@ -14,7 +14,8 @@ _LONGEST = timedelta(days=30)
 class Settings(ServiceSettings):
     """Beside what every service has.
 
-    `settle_dsn` is the narrow role's. The bucket of failures holds `guesses_at_once` and loses
+    `settle_dsn` is the narrow role's. `redis_url` is redis://, or redis+cluster:// with any one node
+    of a cluster (rediss with TLS). The bucket of failures holds `guesses_at_once` and loses
     `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
     `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
     what receipts say of who issued them: the address by which applications know this deployment.

@@ -43,6 +43,7 @@ from libs.service.plumbing import Plumbing
 from libs.web.api_keys import new_api_key
 from libs.web.problems import Problem, answer_with_problems
 from services.verification.app import Assembled, assemble, budget_of
+from services.verification.cluster_map import Cluster
 from services.verification.reserve import Cache, open_redis
 from services.verification.settings import Settings
 from services.verification.store import claims
@@ -307,15 +308,16 @@ async def running_world(
     *,
     clock: TestClock | None = None,
     patience: timedelta = timedelta(milliseconds=250),
+    cluster: Cluster | None = None,
 ) -> AsyncIterator[World]:
     """Run verification on a database and a Redis; a second one makes a second process.
 
-    `patience` is how long Redis may take.
+    `patience` is how long Redis may take; a `cluster` takes its place for verification.
     """
     owners, clock = Owners(), clock or TestClock()
     settings = settings_for(stored, redis_url, folder)
     redis = open_redis(redis_url, timeout=patience)
-    cache = Cache(redis, budget_of(settings))
+    cache = Cache(cluster or redis, budget_of(settings))
     inside = {"policy": owners.app(), "enrollment": owners.app()}
     stop = asyncio.Event()
     async with plumbing_for(stored, clock=clock, inside=inside) as plumbing, redis:
