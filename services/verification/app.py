@@ -26,6 +26,7 @@ from services.verification.api.door import Door
 from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.api.receipts import receipt_routes
+from services.verification.api.room import Room
 from services.verification.api.verify import fast_lane
 from services.verification.cluster_map import is_cluster
 from services.verification.consumer import TOPICS, Events
@@ -52,6 +53,7 @@ from services.verification.workers import (
     forget_answers,
     forget_old_devices,
     rotate_receipt_keys,
+    watch_cache,
 )
 
 SERVICE = Service.VERIFICATION.value
@@ -106,7 +108,13 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            api=[parts.settler.run, parts.lookups.run, _summing_up(parts.refusals)],
+            api=[
+                parts.settler.run,
+                parts.lookups.run,
+                parts.door.room.run,
+                _summing_up(parts.refusals),
+                _watching(cache),
+            ],
             consumer=[consumer, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
         )
 
@@ -151,7 +159,8 @@ def assemble(
     )
     receipts = Receipts(pool=pool, data_keys=data_keys, clock=clock, issuer=settings.receipt_issuer)
     devices = Devices(pool, data_keys, clock, settings.remember_for)
-    door = Door(verify, directory, receipts, devices)
+    room = Room(settings.places)
+    door = Door(verify, directory, receipts, devices, room)
     find = find_caller(pool)
     documented = public_app(
         SERVICE,
@@ -165,7 +174,7 @@ def assemble(
     internal = internal_app(
         SERVICE,
         routers=[
-            health_routes(database_check(plumbing), health.readings),
+            health_routes(database_check(plumbing), lambda: health.readings() | room.readings()),
             internal_routes(credentials, plumbing.callers),
             pushed_applications(pool, plumbing.callers, heard=directory.forget),
         ],
@@ -189,6 +198,13 @@ async def _refuse_forgetful(cache: Cache) -> None:
     except CacheDown as error:
         # Codes are judged without Redis, so a start without it must work too.
         _LOG.warning("starting without Redis", exception=str(error))
+
+
+def _watching(cache: Cache) -> Part:
+    async def watch(stop: asyncio.Event) -> None:
+        await watch_cache(cache.look_again, stop=stop)
+
+    return watch
 
 
 def _summing_up(refusals: Refusals) -> Part:

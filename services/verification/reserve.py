@@ -12,6 +12,7 @@ from enum import Enum
 from uuid import UUID
 
 import msgspec
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -68,6 +69,7 @@ class Reserved(msgspec.Struct, frozen=True):
 
 Reservation = Reserved | Refusal | Cold
 
+_LOG = structlog.get_logger("cache")
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[CachedAuthenticator, ...])
 
@@ -81,6 +83,7 @@ class Cache:
 
     def __init__(self, redis: Redis | Cluster, budget: Budget) -> None:
         self._redis = redis
+        self._is_safe = True
         limits = (budget.capacity, budget.per_second, budget.consecutive)
         first: dict[Script, Sequence[Argument]] = {RESERVE: limits, FILL: (budget.per_second,)}
         self._calls: ScriptCalls | ClusterCalls = (
@@ -103,6 +106,23 @@ class Cache:
         if away is not None:
             raise away
 
+    async def look_again(self) -> None:
+        """Reserve nothing more in a Redis that has become forgetful, until it is safe again.
+
+        It is told what happens all the same, so that it knows when it is.
+        """
+        try:
+            await self.refuse_unsafe()
+        except NotSafeToUse as error:
+            if self._is_safe:
+                _LOG.error("Redis is left alone", exception=str(error))
+            self._is_safe = False
+        except CacheDown:
+            # It cannot say; what it said last still counts.
+            return
+        else:
+            self._is_safe = True
+
     async def _servers(self) -> Sequence[Redis]:
         if isinstance(self._redis, Redis):
             return [self._redis]
@@ -118,6 +138,8 @@ class Cache:
 
         What it costs follows from what it is tried on (domain/budget.py, `prices_of`).
         """
+        if not self._is_safe:
+            raise CacheDown("left alone: it may forget budgets")
         answer = await self._calls.call(
             RESERVE,
             _key(tenant, subject),

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from base64 import b32encode, b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,6 +44,7 @@ from libs.web.api_keys import new_api_key
 from libs.web.problems import Problem, answer_with_problems
 from services.verification.app import Assembled, assemble, budget_of
 from services.verification.cluster_map import Cluster
+from services.verification.domain.budget import Budget
 from services.verification.reserve import Cache, open_redis
 from services.verification.settings import Settings
 from services.verification.store import claims
@@ -309,6 +310,7 @@ async def running_world(
     clock: TestClock | None = None,
     patience: timedelta = timedelta(milliseconds=250),
     cluster: Cluster | None = None,
+    budget: Callable[[Settings], Budget] = budget_of,
 ) -> AsyncIterator[World]:
     """Run verification on a database and a Redis; a second one makes a second process.
 
@@ -317,7 +319,7 @@ async def running_world(
     owners, clock = Owners(), clock or TestClock()
     settings = settings_for(stored, redis_url, folder)
     redis = open_redis(redis_url, timeout=patience)
-    cache = Cache(cluster or redis, budget_of(settings))
+    cache = Cache(cluster or redis, budget(settings))
     inside = {"policy": owners.app(), "enrollment": owners.app()}
     stop = asyncio.Event()
     async with plumbing_for(stored, clock=clock, inside=inside) as plumbing, redis:

@@ -36,6 +36,11 @@ INVARIANTS = (
     "acked_but_missing",
     "unclean_errors",
     "refused_by_mistake",
+    "goodput_too_low",
+    "not_back_to_normal",
+    "others_turned_away",
+    "told_apart",
+    "unbounded",
 )
 
 
