@@ -27,14 +27,16 @@ from services.verification.api.door import Door
 from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.api.receipts import receipt_routes
+from services.verification.api.room import Room
 from services.verification.api.verify import fast_lane
 from services.verification.authority import AuthorityWatch
+from services.verification.cluster_map import is_cluster
 from services.verification.consumer import TOPICS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
 from services.verification.gateways import Owners
 from services.verification.lookups import Lookups
-from services.verification.reserve import Cache, open_redis
+from services.verification.reserve import Cache, open_cluster, open_redis
 from services.verification.script_calls import CacheDown
 from services.verification.settings import Settings
 from services.verification.settle import ANSWERS_KEPT, Settler
@@ -53,6 +55,7 @@ from services.verification.workers import (
     forget_answers,
     forget_old_devices,
     rotate_receipt_keys,
+    watch_cache,
 )
 
 SERVICE = Service.VERIFICATION.value
@@ -88,7 +91,8 @@ async def build() -> AsyncIterator[Roles]:
     """Open everything that a process of verification needs; yield what runs in each role."""
     settings = read_settings(Settings)
     budget = budget_of(settings)
-    redis = open_redis(settings.redis_url.get_secret_value())
+    url = settings.redis_url.get_secret_value()
+    redis = open_cluster(url) if is_cluster(url) else open_redis(url)
     cache = Cache(redis, budget)
     await _refuse_forgetful(cache)
     async with open_plumbing(SERVICE, settings) as plumbing, redis:
@@ -113,7 +117,9 @@ async def build() -> AsyncIterator[Roles]:
                 parts.lookups.run,
                 parts.watch.run,
                 parts.lag.run,
+                parts.door.room.run,
                 _summing_up(parts.refusals),
+                _watching(cache),
             ],
             consumer=[consumer, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
         )
@@ -171,7 +177,8 @@ def assemble(
     )
     receipts = Receipts(pool=pool, data_keys=data_keys, clock=clock, issuer=settings.receipt_issuer)
     devices = Devices(pool, data_keys, clock, settings.remember_for)
-    door = Door(verify, directory, receipts, devices, watch)
+    room = Room(settings.places)
+    door = Door(verify, directory, receipts, devices, watch, room)
     find = find_caller(pool)
     documented = public_app(
         SERVICE,
@@ -187,7 +194,12 @@ def assemble(
         routers=[
             health_routes(
                 {**database_check(plumbing), "clock": watch.check},
-                lambda: {**health.readings(), **watch.readings(), **lag.readings()},
+                lambda: {
+                    **health.readings(),
+                    **watch.readings(),
+                    **lag.readings(),
+                    **room.readings(),
+                },
             ),
             internal_routes(credentials, plumbing.callers),
             pushed_applications(pool, plumbing.callers, heard=directory.forget),
@@ -214,6 +226,13 @@ async def _refuse_forgetful(cache: Cache) -> None:
     except CacheDown as error:
         # Codes are judged without Redis, so a start without it must work too.
         _LOG.warning("starting without Redis", exception=str(error))
+
+
+def _watching(cache: Cache) -> Part:
+    async def watch(stop: asyncio.Event) -> None:
+        await watch_cache(cache.look_again, stop=stop)
+
+    return watch
 
 
 def _summing_up(refusals: Refusals) -> Part:

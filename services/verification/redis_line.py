@@ -19,11 +19,14 @@ _MORE = object()
 
 
 class RedisLine:
-    """A connection that mends itself; one pipeline at a time, which is the caller's to see to."""
+    """A connection that mends itself; one pipeline at a time, which is the caller's to see to.
 
-    def __init__(self, redis: Redis, *, seconds: float) -> None:
+    A pipeline may take as long as the client lets a socket be silent.
+    """
+
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._seconds = seconds
+        self._seconds: float = redis.connection_pool.connection_kwargs["socket_timeout"]
         self._wire: _Wire | None = None
 
     async def send(self, commands: Sequence[Sequence[Argument]]) -> list[object]:

@@ -6,20 +6,24 @@ what it is tried on (` 6:2 <id>:1 <id>:1 `) · s, t level and time of the failur
 consecutive failures.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
 import msgspec
+import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from services.verification.cluster_calls import ClusterCalls
+from services.verification.cluster_map import Cluster
 from services.verification.domain.budget import Budget, prices_of
+from services.verification.redis_line import Argument
 from services.verification.script_calls import CacheDown, ScriptCalls
-from services.verification.scripts import CHANGED, DROP, FAILED, FILL, REFUND, RESERVE
+from services.verification.scripts import CHANGED, DROP, FAILED, FILL, REFUND, RESERVE, Script
 
 
 class Denied(Enum):
@@ -66,6 +70,7 @@ class Reserved(msgspec.Struct, frozen=True):
 
 Reservation = Reserved | Refusal | Cold
 
+_LOG = structlog.get_logger("cache")
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[CachedAuthenticator, ...])
 
@@ -77,23 +82,55 @@ class NotSafeToUse(Exception):  # noqa: N818
 class Cache:
     """The reserve step and what keeps it fresh; every call may raise CacheDown."""
 
-    def __init__(self, redis: Redis, budget: Budget) -> None:
+    def __init__(self, redis: Redis | Cluster, budget: Budget) -> None:
         self._redis = redis
+        self._is_safe = True
         limits = (budget.capacity, budget.per_second, budget.consecutive)
-        self._calls = ScriptCalls(redis, first={RESERVE: limits, FILL: (budget.per_second,)})
+        first: dict[Script, Sequence[Argument]] = {RESERVE: limits, FILL: (budget.per_second,)}
+        self._calls: ScriptCalls | ClusterCalls = (
+            ClusterCalls(redis, first=first)
+            if isinstance(redis, Cluster)
+            else ScriptCalls(redis, first=first)
+        )
 
     async def refuse_unsafe(self) -> None:
-        """Raise NotSafeToUse where Redis would evict keys when it is full."""
+        """Raise NotSafeToUse where Redis would evict keys when it is full.
+
+        In a cluster every master is asked; one that is away may be safe, so CacheDown comes last.
+        """
+        away: CacheDown | None = None
+        for server in await self._servers():
+            try:
+                await _refuse_unsafe(server)
+            except CacheDown as error:
+                away = error
+        if away is not None:
+            raise away
+
+    async def look_again(self) -> None:
+        """Reserve nothing more in a Redis that has become forgetful, until it is safe again.
+
+        It is told what happens all the same, so that it knows when it is.
+        """
         try:
-            answer = await self._redis.config_get("maxmemory-policy")
-        except ResponseError:
-            # Forbidden, renamed or unknown: it answers, but does not say.
-            raise NotSafeToUse("Redis does not let us read maxmemory-policy (CONFIG)") from None
+            await self.refuse_unsafe()
+        except NotSafeToUse as error:
+            if self._is_safe:
+                _LOG.error("Redis is left alone", exception=str(error))
+            self._is_safe = False
+        except CacheDown:
+            # It cannot say; what it said last still counts.
+            return
+        else:
+            self._is_safe = True
+
+    async def _servers(self) -> Sequence[Redis]:
+        if isinstance(self._redis, Redis):
+            return [self._redis]
+        try:
+            return await self._redis.masters()
         except RedisError as error:
             raise CacheDown(type(error).__name__) from None
-        policy = answer.get("maxmemory-policy")
-        if policy != "noeviction":
-            raise NotSafeToUse(f"maxmemory-policy must be noeviction, not {policy}")
 
     async def reserve(
         self, tenant: UUID, subject: UUID, *, now: datetime, tried_on: str
@@ -102,6 +139,8 @@ class Cache:
 
         What it costs follows from what it is tried on (domain/budget.py, `prices_of`).
         """
+        if not self._is_safe:
+            raise CacheDown("left alone: it may forget budgets")
         answer = await self._calls.call(
             RESERVE,
             _key(tenant, subject),
@@ -167,6 +206,19 @@ class Cache:
         await self._calls.drained()
 
 
+async def _refuse_unsafe(server: Redis) -> None:
+    try:
+        answer = await server.config_get("maxmemory-policy")
+    except ResponseError:
+        # Forbidden, renamed or unknown: it answers, but does not say.
+        raise NotSafeToUse("Redis does not let us read maxmemory-policy (CONFIG)") from None
+    except RedisError as error:
+        raise CacheDown(type(error).__name__) from None
+    policy = answer.get("maxmemory-policy")
+    if policy != "noeviction":
+        raise NotSafeToUse(f"maxmemory-policy must be noeviction, not {policy}")
+
+
 def prices(authenticators: Iterable[CachedAuthenticator]) -> Mapping[str, int]:
     """Return what a guess costs by what it is tried on."""
     return prices_of((one.authenticator_id, one.factor, one.digits) for one in authenticators)
@@ -194,3 +246,8 @@ def open_redis(url: str, *, timeout: timedelta = timedelta(milliseconds=250)) ->
         retry=Retry(NoBackoff(), 0),
     )
     return redis
+
+
+def open_cluster(url: str) -> Cluster:
+    """Return a cluster whose every call ends within about the time of `open_redis`."""
+    return Cluster(url, connect=open_redis)

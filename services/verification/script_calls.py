@@ -15,7 +15,6 @@ from services.verification.scripts import ALL, Script
 
 _LARGEST = 512
 _LEFT_ALONE = timedelta(milliseconds=500)
-_SECONDS = 0.25
 
 
 class CacheDown(Exception):  # noqa: N818
@@ -36,7 +35,7 @@ class ScriptCalls:
 
     def __init__(self, redis: Redis, *, first: dict[Script, Sequence[Argument]]) -> None:
         self._redis = redis
-        self._line = RedisLine(redis, seconds=_SECONDS)
+        self._line = RedisLine(redis)
         self._first = first
         self._left_alone_until = 0.0
         self._batches: Batches[_Call, object] = Batches(self._send, largest=_LARGEST)
@@ -76,7 +75,7 @@ class ScriptCalls:
         answers: list[object] = [None] * len(calls)
         for group, reply in zip(numbers, replies, strict=True):
             for place, n in enumerate(group):
-                answers[n] = reply[place] if isinstance(reply, list) else reply
+                answers[n] = reply[place] if isinstance(reply, list) else _refusal(reply)
         return answers
 
     def _command(self, script: Script, calls: list[_Call]) -> list[Argument]:
@@ -99,6 +98,11 @@ class ScriptCalls:
             for n, reply in zip(unknown, again, strict=True):
                 replies[n] = reply
         return replies
+
+
+def _refusal(reply: object) -> object:
+    # Full, loading, read-only: it answers, but it does nothing.
+    return CacheDown(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
 
 
 def _is_unknown(reply: object) -> bool:

@@ -16,8 +16,10 @@ _LARGEST_OFFSET = timedelta(seconds=10)
 class Settings(ServiceSettings):
     """Beside what every service has.
 
-    `settle_dsn` is the narrow role's. The bucket of failures holds `guesses_at_once` and loses
-    `guesses_a_day` in 24 hours; the start refuses what would make blind guessing too likely.
+    `settle_dsn` is the narrow role's. `redis_url` is redis://, or redis+cluster:// with any node of
+    a cluster (rediss with TLS). At most `places` requests are judged at once. The bucket of
+    failures holds `guesses_at_once` and loses `guesses_a_day` in 24 hours; the start refuses what
+    would make blind guessing too likely.
     `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
     what receipts say of who issued them: the address by which applications know this deployment.
     A device that is remembered is asked again after `remember_for`; 0 remembers none. Of the
@@ -38,6 +40,7 @@ class Settings(ServiceSettings):
     guesses_a_day: int = 20
     consecutive_failures: int = 50
     names_in_memory: int = 100_000
+    places: int = Field(default=256, ge=8)
     receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)
     traces_sampled: float = Field(default=0.01, ge=0, le=1)
     remember_for: timedelta = Field(default=timedelta(days=7), ge=timedelta(0), le=_LONGEST)

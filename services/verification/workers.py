@@ -21,6 +21,7 @@ _AT_ONCE = 20
 _LOOK_EVERY = timedelta(seconds=1)
 _CLEAN_EVERY = timedelta(minutes=1)
 _SUM_UP_EVERY = timedelta(minutes=1)
+_WATCH_EVERY = timedelta(seconds=2)
 # A credential that breaks the contract must not stop the claims of all others.
 _FAILURES: tuple[type[Exception], ...] = (
     Unreachable,
@@ -122,6 +123,13 @@ async def announce_refusals(
             await announce()
         except INFRASTRUCTURE_ERRORS as error:
             _LOG.warning("refusals cannot be announced", exception=type(error).__name__)
+
+
+async def watch_cache(look: Callable[[], Awaitable[None]], *, stop: asyncio.Event) -> None:
+    """Look every few seconds whether the cache is still one that may be used."""
+    while not stop.is_set():
+        await _either(stop, _WATCH_EVERY)
+        await look()
 
 
 async def _either(stop: asyncio.Event, wait: timedelta) -> None:

@@ -17,9 +17,12 @@ from services.verification.api.problems import (
     clock_off,
     key_reused,
     not_verified,
+    overloaded,
     policy_unknown,
+    too_many_at_once,
     unauthenticated,
 )
+from services.verification.api.room import Room
 from services.verification.authority import AuthorityWatch
 from services.verification.directory import Directory, Known
 from services.verification.domain.outcome import (
@@ -31,6 +34,7 @@ from services.verification.domain.outcome import (
     Why,
 )
 from services.verification.domain.receipt import SigningKey
+from services.verification.domain.room import Turned
 from services.verification.settle import AuthorityDown, ClockOff
 from services.verification.use_cases.devices import Devices, Kept
 from services.verification.use_cases.question import Attempt
@@ -39,6 +43,8 @@ from services.verification.use_cases.verify import Verify
 
 # Refusals leave on this grid, so that the time tells strangers nothing (promise 6).
 _GRID = timedelta(milliseconds=50)
+# Who asks again at once would cost more than those who are judged: see ADR 17.
+_TURNED_AWAY_FOR = timedelta(milliseconds=250)
 _NO_STORE = (b"cache-control", b"no-store")
 _JSON = (b"content-type", b"application/json")
 
@@ -114,6 +120,7 @@ class Door:
     receipts: Receipts
     devices: Devices
     watch: AuthorityWatch
+    room: Room
 
     async def __call__(self, question: Question, envelope: Envelope) -> Reply:
         """Return the answer; raises Problem, or what the machinery raises."""
@@ -121,6 +128,23 @@ class Door:
             raise clock_off()
         began = asyncio.get_running_loop().time()
         known = await self._known(envelope)
+        tenant = known.caller.tenant_id
+        turned = self.room.enter(tenant)
+        if turned is not None:
+            await asyncio.sleep(_TURNED_AWAY_FOR.total_seconds())
+            return _TURNED_AWAY[turned]
+        try:
+            reply = await self._answer(known, question, envelope)
+        finally:
+            self.room.leave(tenant)
+        if isinstance(reply, Reply):
+            return reply
+        # Outside: a refusal that only waits for its time takes nobody's place.
+        return await _refused(reply, known, began)
+
+    async def _answer(
+        self, known: Known, question: Question, envelope: Envelope
+    ) -> Reply | Refused:
         # Before the code is judged: an outcome whose receipt cannot be signed is of little use.
         keys = await self.receipts.keys() if question.receipt is not None else ()
         outcome = await self._judge(known, question, envelope)
@@ -133,7 +157,7 @@ class Door:
                 kept = await self._remember(outcome, known) if question.remember else None
                 return _accepted(outcome, self._receipt(outcome, known, question, keys), kept)
             case Refused():
-                return await _refused(outcome, known, began)
+                return outcome
             case KeyReused():
                 raise key_reused()
             case CallerChanged():
@@ -222,6 +246,13 @@ def problem_reply(problem: Problem) -> Reply:
     """Return a problem as it goes out."""
     response = problem_response(problem)
     return Reply(response.status_code, response.raw_headers, bytes(response.body))
+
+
+# Made once: what is turned away must cost next to nothing.
+_TURNED_AWAY = {
+    Turned.FULL: problem_reply(overloaded()),
+    Turned.TOO_MANY_OF_ONE: problem_reply(too_many_at_once()),
+}
 
 
 async def _refused(refused: Refused, known: Known, began: float) -> Reply:

@@ -18,6 +18,15 @@ def clock_off() -> Problem:
     return Problem(503, "clock_off", title, retry_after=1)
 
 
+def overloaded() -> Problem:
+    return Problem(503, "overloaded", "Too much at once; nothing was judged", retry_after=1)
+
+
+def too_many_at_once() -> Problem:
+    title = "Your organisation asks too much at once; nothing was judged"
+    return Problem(429, "too_many_requests", title, retry_after=1)
+
+
 def policy_unknown() -> Problem:
     title = "The application's policy has not arrived yet"
     return Problem(503, "policy_unknown", title, retry_after=1)

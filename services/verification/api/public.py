@@ -80,7 +80,7 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
         " with `device: {remember: true}`, the first token of a device that is remembered now.",
         response_model=VerifyAnswer,
         dependencies=[may_verify],
-        responses=documented(401, 403, 422),
+        responses=documented(401, 403, 422, 429, 503),
     )
     async def verify_code(
         body: VerifyRequest, request: Request, idempotency_key: IdempotencyKey = None

@@ -11,7 +11,7 @@ import httpx2
 from redis.exceptions import RedisError
 
 from services.verification.reserve import Reserved
-from services.verification.script_calls import CacheDown, _Call
+from services.verification.script_calls import CacheDown, ScriptCalls, _Call
 from tests.integration.messaging.bench import until
 from tests.integration.verification.conftest import Person, World
 from tests.integration.verification.runs import Numbers
@@ -56,16 +56,18 @@ async def cancel_run(world: World, *, people: int, requests: int, replies: int) 
 
 
 def _count_timeouts(world: World, numbers: Numbers) -> None:
-    send = world.cache._calls._send
+    calls = world.cache._calls
+    assert isinstance(calls, ScriptCalls)
+    send = calls._send
 
-    async def counting(calls: list[_Call]) -> list[object]:
+    async def counting(batch: list[_Call]) -> list[object]:
         try:
-            return await send(calls)
+            return await send(batch)
         except RedisError:
-            numbers["redis_timeouts"] += len(calls)
+            numbers["redis_timeouts"] += len(batch)
             raise
 
-    world.cache._calls._batches._work = counting
+    calls._batches._work = counting
 
 
 def _judge_reply(answer: httpx2.Response, person: Person, numbers: Numbers) -> None:

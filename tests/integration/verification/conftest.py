@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from base64 import b32encode, b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -43,6 +43,8 @@ from libs.service.plumbing import Plumbing
 from libs.web.api_keys import new_api_key
 from libs.web.problems import Problem, answer_with_problems
 from services.verification.app import Assembled, assemble, budget_of
+from services.verification.cluster_map import Cluster
+from services.verification.domain.budget import Budget
 from services.verification.reserve import Cache, open_redis
 from services.verification.settings import Settings
 from services.verification.store import claims
@@ -310,18 +312,21 @@ async def running_world(
     patience: timedelta = timedelta(milliseconds=250),
     clock_tolerance: timedelta = ANY_CLOCK,
     quarantine: bool = True,
+    cluster: Cluster | None = None,
+    budget: Callable[[Settings], Budget] = budget_of,
 ) -> AsyncIterator[World]:
     """Run verification on a database and a Redis; a second one makes a second process.
 
-    `patience` is how long Redis may take. Tests move the clock, and PostgreSQL's stays as it is:
-    only those about that use a `clock_tolerance` as in the product.
+    `patience` is how long Redis may take; a `cluster` takes its place for verification. Tests move
+    the clock, and PostgreSQL's stays as it is: only those about that use a `clock_tolerance` as in
+    the product.
     """
     owners, clock = Owners(), clock or TestClock()
     settings = settings_for(stored, redis_url, folder).model_copy(
         update={"clock_tolerance": clock_tolerance, "quarantine_after_promotion": quarantine}
     )
     redis = open_redis(redis_url, timeout=patience)
-    cache = Cache(redis, budget_of(settings))
+    cache = Cache(cluster or redis, budget(settings))
     inside = {"policy": owners.app(), "enrollment": owners.app()}
     stop = asyncio.Event()
     async with plumbing_for(stored, clock=clock, inside=inside) as plumbing, redis:

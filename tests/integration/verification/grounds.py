@@ -1,21 +1,26 @@
 """Servers of one run alone, to be killed, emptied and cut off."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+from redis.asyncio import Redis
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
+from deploy.local.process import private_file
 from deploy.local.valkey import Valkey
 from deploy.roles import role_statements, roles_of
 from libs.postgres.migrate import migrate
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import ROOT, ServiceDatabase
+from tests.integration.messaging.bench import until
 
 SERVICE = "verification"
+_SLOTS = 16_384
 
 
 @asynccontextmanager
@@ -27,6 +32,61 @@ async def own_valkey(folder: Path) -> AsyncIterator[Valkey]:
     finally:
         await valkey.stop()
         valkey.delete_data()
+
+
+@asynccontextmanager
+async def own_cluster(folder: Path, *, masters: int = 3) -> AsyncIterator[list[Valkey]]:
+    """Start a Redis Cluster of masters without replicas, one share of the slots each."""
+    nodes = [_cluster_node(folder / f"node{n}") for n in range(masters)]
+    try:
+        await asyncio.gather(*(node.start() for node in nodes))
+        await _join(nodes)
+        yield nodes
+    finally:
+        for node in nodes:
+            await node.stop()
+            node.delete_data()
+
+
+def _cluster_node(folder: Path) -> Valkey:
+    folder.mkdir(parents=True)
+    private_file(folder / "valkey.password", "the-same-for-all")
+    settings = {
+        "cluster-enabled": "yes",
+        "cluster-port": str(free_port()),
+        "cluster-node-timeout": "1000",
+        # One master that is gone must not take the others with it.
+        "cluster-require-full-coverage": "no",
+    }
+    return Valkey(folder, port=free_port(), settings=settings)
+
+
+async def _join(nodes: list[Valkey]) -> None:
+    clients = [Redis.from_url(node.url(), socket_timeout=5) for node in nodes]
+    share = -(-_SLOTS // len(nodes))
+    for n, client in enumerate(clients):
+        last = min(_SLOTS, (n + 1) * share) - 1
+        await ask(client, "CLUSTER", "ADDSLOTSRANGE", n * share, last)
+        await ask(client, "CLUSTER", "SET-CONFIG-EPOCH", n + 1)
+    for node in nodes[1:]:
+        bus = node._settings["cluster-port"]
+        await ask(clients[0], "CLUSTER", "MEET", node.host, node.port, bus)
+    for client in clients:
+        await until(lambda: _is_whole(client, len(nodes)))  # noqa: B023
+        await client.aclose()
+
+
+async def _is_whole(client: Redis, masters: int) -> bool:
+    told = await ask(client, "CLUSTER", "INFO")
+    rows = await ask(client, "CLUSTER", "SLOTS")
+    assert isinstance(rows, list)
+    return "cluster_state:ok" in str(told) and len({row[2][1] for row in rows}) == masters
+
+
+async def ask(client: Redis, *command: str | int) -> object:
+    """Return the plain answer of a node."""
+    answer: object = await client.execute_command(*command)  # type: ignore[no-untyped-call]
+    return answer
 
 
 @asynccontextmanager

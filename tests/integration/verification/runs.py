@@ -41,6 +41,11 @@ INVARIANTS = (
     "accepted_read_only",
     "accepted_while_down",
     "never_let_in",
+    "goodput_too_low",
+    "not_back_to_normal",
+    "others_turned_away",
+    "told_apart",
+    "unbounded",
 )
 
 

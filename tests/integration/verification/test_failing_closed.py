@@ -10,7 +10,7 @@ import pytest
 
 from libs.batching import Batches
 from services.verification.domain.outcome import Accepted, Outcome
-from services.verification.script_calls import CacheDown
+from services.verification.script_calls import CacheDown, ScriptCalls
 from services.verification.settle import AuthorityDown, KnownCaller
 from services.verification.use_cases.question import Attempt
 from tests.integration.verification.conftest import Application, Person, World
@@ -29,8 +29,16 @@ ERRORS: tuple[Callable[[], Exception], ...] = (
     lambda: RuntimeError("a mistake"),
 )
 MOST_AWAITS = 400
+
+
+def _cache_batches(world: World) -> Batches[Any, Any]:
+    calls = world.cache._calls
+    assert isinstance(calls, ScriptCalls)
+    return calls._batches
+
+
 BATCHES: dict[str, Callable[[World], Batches[Any, Any]]] = {
-    "cache": lambda world: world.cache._calls._batches,
+    "cache": _cache_batches,
     "names": lambda world: world.parts.lookups._names,
     "settle": lambda world: world.parts.settler._batches,
 }
