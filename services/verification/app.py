@@ -131,6 +131,7 @@ def budget_of(settings: Settings) -> Budget:
         capacity=settings.guesses_at_once,
         per_day=settings.guesses_a_day,
         consecutive=settings.consecutive_failures,
+        before_waiting=settings.failures_before_waiting,
     )
     refuse_unsafe(budget)
     return budget

@@ -1,11 +1,13 @@
 """The cache in Redis: it may refuse and it may hand out sealed credentials, never accept.
 
-One hash a subject, `w:{<tenant>/<subject_ref>}`, so one cluster slot:
+One hash a subject and family of factors, `w:{<tenant>/<subject_ref>}` and, of recovery codes,
+`w:{<tenant>/<subject_ref>}r`, so one cluster slot:
 v version of the copy, or the lowest that may come · c the authenticators · n what a guess costs by
 what it is tried on (` 6:2 <id>:1 <id>:1 `) · s, t level and time of the failure bucket · f
 consecutive failures.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -20,10 +22,19 @@ from redis.exceptions import RedisError, ResponseError
 
 from services.verification.cluster_calls import ClusterCalls
 from services.verification.cluster_map import Cluster
-from services.verification.domain.budget import Budget, prices_of
+from services.verification.domain.budget import GUESSED, Budget, Family, prices_of
 from services.verification.redis_line import Argument
 from services.verification.script_calls import CacheDown, ScriptCalls
-from services.verification.scripts import CHANGED, DROP, FAILED, FILL, REFUND, RESERVE, Script
+from services.verification.scripts import (
+    CHANGED,
+    DROP,
+    FAILED,
+    FILL,
+    REFUND,
+    RESERVE,
+    UNLOCK,
+    Script,
+)
 
 
 class Denied(Enum):
@@ -31,6 +42,7 @@ class Denied(Enum):
 
     BUDGET = "budget"
     LOCKED = "locked"
+    WAITING = "waiting"
 
 
 class Cold(msgspec.Struct, frozen=True):
@@ -38,11 +50,15 @@ class Cold(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """No guess is left: how full the bucket is, and what the guess would have cost."""
+    """No guess is left: how full the bucket is, and what the guess would have cost.
+
+    `seconds` says how long it waits after failures in a row.
+    """
 
     why: Denied
     level: float = 0.0
     weight: int = 1
+    seconds: float = 0.0
 
 
 class CachedAuthenticator(msgspec.Struct, frozen=True, array_like=True):
@@ -71,6 +87,7 @@ class Reserved(msgspec.Struct, frozen=True):
 Reservation = Reserved | Refusal | Cold
 
 _LOG = structlog.get_logger("cache")
+_SUFFIX = {Family.CODES: "", Family.RECOVERY: "r"}
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[CachedAuthenticator, ...])
 
@@ -85,7 +102,7 @@ class Cache:
     def __init__(self, redis: Redis | Cluster, budget: Budget) -> None:
         self._redis = redis
         self._is_safe = True
-        limits = (budget.capacity, budget.per_second, budget.consecutive)
+        limits = (budget.capacity, budget.per_second, budget.consecutive, budget.before_waiting)
         first: dict[Script, Sequence[Argument]] = {RESERVE: limits, FILL: (budget.per_second,)}
         self._calls: ScriptCalls | ClusterCalls = (
             ClusterCalls(redis, first=first)
@@ -133,7 +150,13 @@ class Cache:
             raise CacheDown(type(error).__name__) from None
 
     async def reserve(
-        self, tenant: UUID, subject: UUID, *, now: datetime, tried_on: str
+        self,
+        tenant: UUID,
+        subject: UUID,
+        *,
+        now: datetime,
+        tried_on: str,
+        family: Family = Family.CODES,
     ) -> Reservation:
         """Charge one guess and return what may judge it, all or nothing.
 
@@ -143,7 +166,7 @@ class Cache:
             raise CacheDown("left alone: it may forget budgets")
         answer = await self._calls.call(
             RESERVE,
-            _key(tenant, subject),
+            _key(tenant, subject, family),
             [now.timestamp(), tried_on],
         )
         match answer:
@@ -151,6 +174,8 @@ class Cache:
                 return Reserved(_DECODER.decode(kept), weight)
             case [b"locked"]:
                 return Refusal(Denied.LOCKED)
+            case [b"wait", bytes(seconds)]:
+                return Refusal(Denied.WAITING, seconds=float(seconds))
             case [b"budget", bytes(level), int(weight)]:
                 return Refusal(Denied.BUDGET, float(level), weight)
             case [b"cold"]:
@@ -167,11 +192,12 @@ class Cache:
         level: float,
         at: datetime,
         consecutive: int,
+        family: Family = Family.CODES,
     ) -> None:
         """Keep a copy that was read from PostgreSQL, unless a newer one was announced."""
         await self._calls.call(
             FILL,
-            _key(tenant, subject),
+            _key(tenant, subject, family),
             [
                 version,
                 _ENCODER.encode(authenticators),
@@ -182,24 +208,58 @@ class Cache:
             ],
         )
 
-    def refund(self, tenant: UUID, subject: UUID, *, accepted: bool, weight: int) -> None:
+    def refund(
+        self,
+        tenant: UUID,
+        subject: UUID,
+        *,
+        accepted: bool,
+        weight: int,
+        family: Family = Family.CODES,
+    ) -> None:
         """Give the charged guess back; an accepted one also ends the run of failures.
 
         This and `tell_failed` are best effort: what is lost may only lead to a "no".
         """
-        self._calls.begin(REFUND, _key(tenant, subject), ["1" if accepted else "0", weight])
+        place = _key(tenant, subject, family)
+        self._calls.begin(REFUND, place, ["1" if accepted else "0", weight])
 
-    def tell_failed(self, tenant: UUID, subject: UUID, *, consecutive: int, level: float) -> None:
-        """Note how many failures in a row, and how full a bucket, PostgreSQL has counted."""
-        self._calls.begin(FAILED, _key(tenant, subject), [consecutive, level])
+    def tell_failed(
+        self,
+        tenant: UUID,
+        subject: UUID,
+        *,
+        version: int,
+        consecutive: int,
+        level: float,
+        family: Family = Family.CODES,
+    ) -> None:
+        """Note how many failures in a row, and how full a bucket, PostgreSQL has counted.
 
-    def drop(self, tenant: UUID, subject: UUID) -> None:
+        `version` is that of the subject when it did.
+        """
+        self._calls.begin(FAILED, _key(tenant, subject, family), [version, consecutive, level])
+
+    def drop(self, tenant: UUID, subject: UUID, family: Family = Family.CODES) -> None:
         """Forget the authenticators, best effort: the next guess reads them again."""
-        self._calls.begin(DROP, _key(tenant, subject), ())
+        self._calls.begin(DROP, _key(tenant, subject, family), ())
 
     async def tell_changed(self, tenant: UUID, subject: UUID, *, version: int) -> None:
         """Drop what is older than `version`, and let nothing older in again."""
-        await self._calls.call(CHANGED, _key(tenant, subject), [version])
+        await asyncio.gather(
+            *(self._calls.call(CHANGED, _key(tenant, subject, one), [version]) for one in GUESSED)
+        )
+
+    async def tell_unlocked(
+        self, tenant: UUID, subject: UUID, *, version: int, level: float
+    ) -> None:
+        """End runs of failures and waits, and leave buckets as full as `level` at most."""
+        await asyncio.gather(
+            *(
+                self._calls.call(UNLOCK, _key(tenant, subject, one), [version, level])
+                for one in GUESSED
+            )
+        )
 
     async def drained(self) -> None:
         """Return when Redis has heard all that it was to be told."""
@@ -230,8 +290,8 @@ def _price_list(authenticators: Iterable[CachedAuthenticator]) -> str:
     return f" {listed} "
 
 
-def _key(tenant: UUID, subject: UUID) -> str:
-    return f"w:{{{tenant}/{subject}}}"
+def _key(tenant: UUID, subject: UUID, family: Family) -> str:
+    return f"w:{{{tenant}/{subject}}}{_SUFFIX[family]}"
 
 
 def open_redis(url: str, *, timeout: timedelta = timedelta(milliseconds=250)) -> Redis:

@@ -19,7 +19,9 @@ class Settings(ServiceSettings):
     `settle_dsn` is the narrow role's. `redis_url` is redis://, or redis+cluster:// with any node of
     a cluster (rediss with TLS). At most `places` requests are judged at once. The bucket of
     failures holds `guesses_at_once` and loses `guesses_a_day` in 24 hours; the start refuses what
-    would make blind guessing too likely.
+    would make blind guessing too likely. After
+    `failures_before_waiting` failures in a row each further one is followed by a wait: 30 seconds,
+    then twice as long each time, up to an hour.
     `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
     what receipts say of who issued them: the address by which applications know this deployment.
     A device that is remembered is asked again after `remember_for`; 0 remembers none. Of the
@@ -39,6 +41,7 @@ class Settings(ServiceSettings):
     guesses_at_once: int = 10
     guesses_a_day: int = 20
     consecutive_failures: int = 50
+    failures_before_waiting: int = 5
     names_in_memory: int = 100_000
     places: int = Field(default=256, ge=8)
     receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)

@@ -22,7 +22,7 @@ from libs.batching import Batches
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 from libs.postgres.line import FAILURES, Line
 from services.verification.authority import note_promotion
-from services.verification.domain.budget import Budget
+from services.verification.domain.budget import Budget, Family
 from services.verification.domain.clock import TOLERANCE
 from services.verification.domain.promotion import MARGIN, RECOVERY_CODES_WAIT
 
@@ -89,7 +89,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One request to settle: accepted if there is an acceptance, otherwise a failure to count.
 
     `lookup` is the digest of the name that was asked for, `weight` what the guess costs, and
-    `charged` says that PostgreSQL itself has charged it; `lock_event` is written where this
+    `charged` says that PostgreSQL itself has charged it, to the budget of
+    `family`; `lock_event` is written where this
     failure locks the subject.
     """
 
@@ -99,17 +100,22 @@ class Entry(msgspec.Struct, frozen=True):
     now: datetime
     weight: int
     charged: bool
+    family: Family
     acceptance: Acceptance | None
     event: CloudEvent
     lock_event: CloudEvent | None
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """Whether the entry took effect; for a failure, how many in a row, how full the bucket."""
+    """Whether the entry took effect; for a failure, how many in a row, how full the bucket.
+
+    `version` is that of the subject then, by which later changes are told from it.
+    """
 
     took_effect: bool
     consecutive: int = 0
     spent: float = 0.0
+    version: int = 0
 
 
 class NotNow(msgspec.Struct, frozen=True):
@@ -218,8 +224,10 @@ class Settler:
         if rows and rows[0]["not_settled"] == "promoted":
             await note_promotion(self._line, quarantine=self._quarantine)
         return {
-            n: Settled(True, consecutive, spent) if left_out is None else _LEFT_OUT[left_out]
-            for n, consecutive, spent, left_out in rows
+            n: Settled(True, consecutive, spent, version)
+            if left_out is None
+            else _LEFT_OUT[left_out]
+            for n, consecutive, spent, version, left_out in rows
         }
 
     def _arguments(self, entries: list[Entry]) -> list[object]:
@@ -241,6 +249,7 @@ class Settler:
             RECOVERY_CODES_WAIT,
             POLICIES.name,
             [caller.policy_version for caller in callers],
+            [entry.family is Family.RECOVERY for entry in entries],
         ]
 
 

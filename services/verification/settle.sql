@@ -1,19 +1,20 @@
 -- Settle a batch: one statement, one commit. Subjects are locked first, in id order.
--- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so is $30;
--- then the budget and the topics; then the callers that the entries speak of, as this process knows
--- them; then how far a clock may be off, and what waits after a promotion; then their policies.
+-- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so are $30
+-- and $37; then the budget and the topics; then the callers that the entries speak of, as this
+-- process knows them; then how far a clock may be off, and what waits after a promotion; then their
+-- policies.
 WITH entry AS (
     SELECT *, e.tenant_id || '/' || e.subject_ref AS key,
-        $22::text || ' ' || e.tenant_id || '/' || e.subject_ref AS counted,
         -- By the clock of PostgreSQL, which is the same for all nodes.
         e.now BETWEEN statement_timestamp() - $31::interval
             AND statement_timestamp() + $32::interval AS timely
     FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bytea[], $5::timestamptz[], $6::float8[],
         $7::bool[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::uuid[],
-        $13::uuid[], $14::int[], $15::bigint[], $16::int[], $17::bytea[], $18::bytea[], $30::bool[])
+        $13::uuid[], $14::int[], $15::bigint[], $16::int[], $17::bytea[], $18::bytea[], $30::bool[],
+        $37::bool[])
     AS e (n, tenant_id, subject_ref, lookup, now, weight,
         charged, event_id, type, body, lock_body, lock_event_id,
-        authenticator_id, epoch, step, caller, idempotency_key, request, pair)
+        authenticator_id, epoch, step, caller, idempotency_key, request, pair, recovery)
 ), promoted AS MATERIALIZED (
     -- A promoted standby, or a backup that runs again, settles nothing before that is noted.
     SELECT timeline = current_timeline() AS known, fences,
@@ -34,10 +35,15 @@ WITH entry AS (
         AND p.version = c.policy_version AND NOT p.deleted
     ORDER BY r.tenant_id, r.key FOR SHARE OF r SKIP LOCKED
 ), held AS MATERIALIZED (
-    -- The subjects' rows, locked, with the bucket as it stands now.
-    SELECT e.n, s.tenant_id, s.id, s.consecutive, s.lookup,
-        greatest(0, s.spent - $20 * greatest(0, extract(epoch FROM e.now - s.spent_at))) AS level
+    -- The subjects' rows, locked, with the bucket of the guess's family as it stands now. What comes
+    -- after takes all it needs from here: to join the entries again costs their square.
+    SELECT e.*, c.application_id, s.cache_version, s.lookup = e.lookup AS named,
+        CASE WHEN e.recovery THEN s.recovery_consecutive ELSE s.consecutive END AS run,
+        greatest(0, CASE WHEN e.recovery THEN s.recovery_spent ELSE s.spent END
+            - $20 * greatest(0, extract(epoch FROM e.now - CASE WHEN e.recovery
+                THEN s.recovery_spent_at ELSE s.spent_at END))) AS level
     FROM subject s JOIN entry e ON s.tenant_id = e.tenant_id AND s.id = e.subject_ref
+        LEFT JOIN caller c ON c.n = e.caller
     WHERE e.timely AND (SELECT known FROM promoted)
     ORDER BY s.tenant_id, s.id FOR UPDATE OF s SKIP LOCKED
 ), took AS (
@@ -46,61 +52,75 @@ WITH entry AS (
     -- step of TOTP and the counter of HOTP; of recovery codes it is the place in the set, a bit of
     -- `used`; a PIN is not spent.
     UPDATE authenticator a SET
-        last_step = CASE WHEN a.factor IN ('recovery_code', 'pin') THEN a.last_step ELSE e.step END,
-        used = CASE a.factor WHEN 'recovery_code' THEN a.used | (1::bigint << e.step::int)
+        last_step = CASE WHEN a.factor IN ('recovery_code', 'pin') THEN a.last_step ELSE h.step END,
+        used = CASE a.factor WHEN 'recovery_code' THEN a.used | (1::bigint << h.step::int)
             ELSE a.used END,
         fences = p.fences
-    FROM promoted p, entry e JOIN held h USING (n) JOIN caller c ON c.n = e.caller
-    WHERE a.tenant_id = e.tenant_id AND a.id = e.authenticator_id
-        AND a.subject_ref = e.subject_ref AND a.status = 'active' AND a.epoch = e.epoch
+    FROM promoted p, held h
+    WHERE a.tenant_id = h.tenant_id AND a.id = h.authenticator_id
+        AND a.subject_ref = h.subject_ref AND a.status = 'active' AND a.epoch = h.epoch
         AND CASE a.factor WHEN 'pin' THEN true
-            WHEN 'recovery_code' THEN a.used & (1::bigint << e.step::int) = 0
-            ELSE a.last_step < e.step END
+            WHEN 'recovery_code' THEN a.used & (1::bigint << h.step::int) = 0
+            ELSE a.last_step < h.step END
         -- As domain/promotion.py says it.
-        AND CASE a.factor WHEN 'totp' THEN e.step * a.period > p.shown_until + a.period
-            WHEN 'hotp' THEN a.fences >= p.fences OR e.pair
+        AND CASE a.factor WHEN 'totp' THEN h.step * a.period > p.shown_until + a.period
+            WHEN 'hotp' THEN a.fences >= p.fences OR h.pair
             WHEN 'recovery_code' THEN statement_timestamp() > p.recovery_codes_wait_until
             ELSE true END
-        AND h.consecutive < $21 AND h.lookup = e.lookup
-        AND h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END <= $19
-        AND NOT EXISTS (SELECT FROM answer w WHERE w.tenant_id = e.tenant_id
-            AND w.application_id = c.application_id AND w.idempotency_key = e.idempotency_key
-            AND w.at > e.now - $29::interval)
-    RETURNING e.n, c.application_id, a.factor
+        AND h.application_id IS NOT NULL AND h.run < $21 AND h.named
+        AND h.level + CASE WHEN h.charged THEN 0 ELSE h.weight END <= $19
+        AND NOT EXISTS (SELECT FROM answer w WHERE w.tenant_id = h.tenant_id
+            AND w.application_id = h.application_id AND w.idempotency_key = h.idempotency_key
+            AND w.at > h.now - $29::interval)
+    RETURNING h.*, a.factor
 ), counted AS (
     -- Failures that were evaluated, of a name that is still this subject's.
-    UPDATE subject s SET consecutive = s.consecutive + 1, spent_at = greatest(s.spent_at, e.now),
-        spent = h.level + CASE WHEN e.charged THEN 0 ELSE e.weight END
-    FROM entry e JOIN held h USING (n)
-    WHERE e.step IS NULL AND h.lookup = e.lookup
-        AND s.tenant_id = e.tenant_id AND s.id = e.subject_ref
-    RETURNING e.n, s.consecutive, s.spent
+    UPDATE subject s SET
+        consecutive = s.consecutive + CASE WHEN h.recovery THEN 0 ELSE 1 END,
+        spent = CASE WHEN h.recovery THEN s.spent ELSE h.after END,
+        spent_at = CASE WHEN h.recovery THEN s.spent_at ELSE greatest(s.spent_at, h.now) END,
+        recovery_consecutive = s.recovery_consecutive + CASE WHEN h.recovery THEN 1 ELSE 0 END,
+        recovery_spent = CASE WHEN h.recovery THEN h.after ELSE s.recovery_spent END,
+        recovery_spent_at = CASE WHEN h.recovery THEN greatest(s.recovery_spent_at, h.now)
+            ELSE s.recovery_spent_at END
+    FROM (SELECT *, level + CASE WHEN charged THEN 0 ELSE weight END AS after FROM held
+        WHERE step IS NULL AND named) AS h
+    WHERE s.tenant_id = h.tenant_id AND s.id = h.subject_ref
+    RETURNING h.*, h.run + 1 AS failures
 ), refunded AS (
     -- A success ends the run of failures.
-    UPDATE subject s SET consecutive = 0, spent_at = greatest(s.spent_at, e.now),
-        spent = greatest(0, h.level - CASE WHEN e.charged THEN e.weight ELSE 0 END)
-    FROM took JOIN entry e USING (n) JOIN held h USING (n)
-    WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref AND (s.consecutive > 0 OR e.charged)
+    UPDATE subject s SET
+        consecutive = CASE WHEN t.recovery THEN s.consecutive ELSE 0 END,
+        spent = CASE WHEN t.recovery THEN s.spent ELSE t.after END,
+        spent_at = CASE WHEN t.recovery THEN s.spent_at ELSE greatest(s.spent_at, t.now) END,
+        recovery_consecutive = CASE WHEN t.recovery THEN 0 ELSE s.recovery_consecutive END,
+        recovery_spent = CASE WHEN t.recovery THEN t.after ELSE s.recovery_spent END,
+        recovery_spent_at = CASE WHEN t.recovery THEN greatest(s.recovery_spent_at, t.now)
+            ELSE s.recovery_spent_at END
+    FROM (SELECT *, greatest(0, level - CASE WHEN charged THEN weight ELSE 0 END) AS after
+        FROM took WHERE run > 0 OR charged) AS t
+    WHERE s.tenant_id = t.tenant_id AND s.id = t.subject_ref
 ), done AS (
-    SELECT n, 0 AS consecutive, 1 AS events, 0::float8 AS spent FROM took
+    SELECT n, tenant_id, key, event_id, type, body, NULL::uuid AS lock_event_id,
+        NULL::text AS lock_body, 1 AS events, 0 AS consecutive, 0::float8 AS spent, cache_version
+    FROM took
     UNION ALL
-    SELECT n, consecutive, CASE WHEN consecutive = $21 THEN 2 ELSE 1 END, spent FROM counted
+    SELECT n, tenant_id, key, event_id, type, body, lock_event_id, lock_body,
+        CASE WHEN failures = $21 THEN 2 ELSE 1 END, failures, after, cache_version
+    FROM counted
 ), ordered AS (
     -- The person's sequence, under the lock of its row.
     INSERT INTO event_order AS o (tenant_id, key, sequence)
-    SELECT e.tenant_id, e.counted, d.events
-    FROM done d JOIN entry e USING (n) ORDER BY 1, 2
+    SELECT tenant_id, $22::text || ' ' || key, events FROM done ORDER BY 1, 2
     ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = o.sequence + excluded.sequence
     RETURNING tenant_id, key, sequence
 ), said AS (
-    SELECT e.tenant_id, e.key, e.event_id AS id, e.type, e.body,
+    SELECT d.tenant_id, d.key, d.event_id AS id, d.type, d.body,
         o.sequence - d.events + 1 AS sequence
-    FROM done d JOIN entry e USING (n)
-        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.counted
+    FROM done d JOIN ordered o ON o.tenant_id = d.tenant_id AND o.key = $22::text || ' ' || d.key
     UNION ALL
-    SELECT e.tenant_id, e.key, e.lock_event_id, 'mfa.locked', e.lock_body, o.sequence
-    FROM done d JOIN entry e USING (n)
-        JOIN ordered o ON o.tenant_id = e.tenant_id AND o.key = e.counted
+    SELECT d.tenant_id, d.key, d.lock_event_id, 'mfa.locked', d.lock_body, o.sequence
+    FROM done d JOIN ordered o ON o.tenant_id = d.tenant_id AND o.key = $22::text || ' ' || d.key
     WHERE d.events = 2
 ), announced AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant_id, sequence)
@@ -111,9 +131,9 @@ WITH entry AS (
 ), repeatable AS (
     INSERT INTO answer AS old (tenant_id, application_id, idempotency_key, request, event_id,
         authenticator_id, factor, at)
-    SELECT e.tenant_id, t.application_id, e.idempotency_key, e.request, e.event_id,
-        e.authenticator_id, t.factor, e.now
-    FROM took t JOIN entry e USING (n) WHERE e.idempotency_key IS NOT NULL
+    SELECT tenant_id, application_id, idempotency_key, request, event_id, authenticator_id,
+        factor, now
+    FROM took WHERE idempotency_key IS NOT NULL
     -- An answer that counts, of a transaction that this statement could not see yet, is not
     -- replaced: its NULL undoes the whole statement, and the next one sees that answer.
     ON CONFLICT (tenant_id, application_id, idempotency_key) DO UPDATE
@@ -132,9 +152,9 @@ WITH entry AS (
     WHERE (SELECT count(*) FROM caller) < cardinality($24)
         AND NOT EXISTS (SELECT FROM caller k WHERE k.n = c.n)
 )
-SELECT n, consecutive, spent, NULL AS not_settled FROM done
+SELECT n, consecutive, spent, cache_version, NULL AS not_settled FROM done
 UNION ALL
-SELECT e.n, 0, 0, CASE WHEN NOT p.known THEN 'promoted' WHEN NOT e.timely THEN 'clock'
+SELECT e.n, 0, 0, 0, CASE WHEN NOT p.known THEN 'promoted' WHEN NOT e.timely THEN 'clock'
     ELSE 'locked' END
 FROM entry e, promoted p
 WHERE (SELECT count(*) FROM held) < cardinality($1)
@@ -142,5 +162,4 @@ WHERE (SELECT count(*) FROM held) < cardinality($1)
     AND (NOT p.known OR NOT e.timely OR EXISTS (
         SELECT FROM subject s WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref))
 UNION ALL
-SELECT e.n, 0, 0, 'locked' FROM entry e JOIN held h USING (n) JOIN busy b ON b.n = e.caller
-WHERE e.step IS NOT NULL
+SELECT h.n, 0, 0, 0, 'locked' FROM held h JOIN busy b ON b.n = h.caller WHERE h.step IS NOT NULL

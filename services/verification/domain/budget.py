@@ -10,6 +10,7 @@ them; an authenticator that is easier to hit costs more (docs/adr/0011).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from fractions import Fraction
 from functools import cache
 from math import ceil
@@ -38,17 +39,46 @@ _CANDIDATES = {
 _RECOVERY_CODE = "r"
 
 
+# Growing waits: NIST SP 800-63B-4 section 3.2.2 names 30 seconds to an hour.
+_FIRST_WAIT = timedelta(seconds=30)
+_LONGEST_WAIT = timedelta(hours=1)
+# What unlocking leaves free of a full bucket.
+_FREE_AFTER_UNLOCKING = Fraction(1, 2)
+
+
+class Family(Enum):
+    """Factors that share a budget; a flood of guesses at one family does not lock another."""
+
+    CODES = "codes"
+    RECOVERY = "recovery"
+    PASSKEYS = "passkeys"
+    PUSH = "push"
+
+
+_OTHER_FAMILIES = {
+    "recovery_code": Family.RECOVERY,
+    "passkey": Family.PASSKEYS,
+    "push": Family.PUSH,
+}
+# Those whose codes are judged here, each with a bucket of its own.
+GUESSED = (Family.CODES, Family.RECOVERY)
+
+
 class UnsafeBudget(Exception):  # noqa: N818
     """The configured limits would allow more guessing than is promised."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of one subject over all its code factors."""
+    """Limits of one subject in one family of factors.
+
+    After `before_waiting` failures in a row each further one is followed by a wait.
+    """
 
     capacity: int
     per_day: int
     consecutive: int
+    before_waiting: int = 5
 
     @property
     def per_second(self) -> float:
@@ -85,6 +115,30 @@ def chance_of(factor: str, digits: int | None) -> Fraction:
 def weight_of(factor: str, digits: int | None) -> int:
     """Return what it costs to try a guess on such an authenticator: its chance, rounded up."""
     return max(1, ceil(chance_of(factor, digits) / CHANCE_OF_ONE))
+
+
+def family_of(factor: str) -> Family:
+    """Return whose budget an authenticator of this kind is charged to."""
+    return _OTHER_FAMILIES.get(factor, Family.CODES)
+
+
+def family_of_code(code: str) -> Family:
+    """Return whose budget a guess is charged to: its form says what it may hit."""
+    return Family.CODES if code.isdigit() else Family.RECOVERY
+
+
+def wait_after(consecutive: int, budget: Budget) -> timedelta:
+    """Return how long after the last of so many failures in a row no guess is looked at."""
+    more = consecutive - budget.before_waiting
+    if more < 0:
+        return timedelta(0)
+    # Beyond seven doublings it is the longest anyway.
+    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(more, 7)))
+
+
+def level_after_unlocking(budget: Budget) -> float:
+    """Return the fullest that a bucket is once somebody in charge has unlocked it."""
+    return float(budget.capacity * (1 - _FREE_AFTER_UNLOCKING))
 
 
 def digits_of(code: str) -> int | None:
@@ -133,9 +187,11 @@ def wait_until_fits(level: float, weight: int, budget: Budget) -> timedelta:
 def guess_chance_a_day(budget: Budget) -> float:
     """Return a bound of the chance that blind guessing succeeds within a day (promise 2).
 
-    The sum of the chances of all guesses, whatever they are tried on.
+    The sum of the chances of all guesses, whatever they are tried on, in both families that can be
+    guessed at.
     """
-    return float(budget.most_a_day * CHANCE_OF_ONE)
+    recovery = chance_of("recovery_code", None)
+    return float(budget.most_a_day * (CHANCE_OF_ONE + recovery))
 
 
 def refuse_unsafe(budget: Budget) -> None:
@@ -146,5 +202,7 @@ def refuse_unsafe(budget: Budget) -> None:
     if not 1 <= budget.consecutive <= _MOST_CONSECUTIVE:
         raise UnsafeBudget(f"consecutive failures must be at most {_MOST_CONSECUTIVE}")
     heaviest = max(weight_of(factor, _FEWEST_DIGITS) for factor in ("totp", "hotp", "pin"))
+    if budget.before_waiting < 1:
+        raise UnsafeBudget("a wait before the first failure locks people out")
     if budget.capacity < max(MOST_AUTHENTICATORS, heaviest) or budget.per_day < 1:
         raise UnsafeBudget(f"fewer than {MOST_AUTHENTICATORS} guesses at once lock people out")

@@ -22,6 +22,7 @@ class Why(StrEnum):
     NOTHING_ENROLLED = "nothing_enrolled"
     BUDGET = "budget"
     LOCKED = "locked"
+    WAITING = "waiting"
     TOO_MANY_AT_ONCE = "too_many_at_once"
     AFTER_FAILOVER = "after_failover"
 

@@ -1,12 +1,14 @@
 -- Note what PostgreSQL has counted: what it counted while Redis was away must not be guessed again.
--- KEYS subjects · ARGV for each consecutive failures, level of the bucket
+-- What is older than the last change (an unlocking) is not taken.
+-- KEYS subjects · ARGV for each its version then, consecutive failures, level of the bucket
 local answers = {}
 for i, key in ipairs(KEYS) do
-  local kept = redis.call('HGET', key, 's')
-  answers[i] = kept and 1 or 0
-  if kept then
-    local level = math.max(tonumber(kept), tonumber(ARGV[2 * i]))
-    redis.call('HSET', key, 'f', ARGV[2 * i - 1], 's', tostring(level))
+  local kept = redis.call('HMGET', key, 's', 'v')
+  answers[i] = 0
+  if kept[1] and tonumber(kept[2] or 0) <= tonumber(ARGV[3 * i - 2]) then
+    local level = math.max(tonumber(kept[1]), tonumber(ARGV[3 * i]))
+    redis.call('HSET', key, 'f', ARGV[3 * i - 1], 's', tostring(level))
+    answers[i] = 1
   end
 end
 return answers

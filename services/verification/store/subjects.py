@@ -1,12 +1,12 @@
 """Subjects, their authenticators, and answers that may have to be repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from libs.postgres.pool import Connection
-from services.verification.domain.budget import Budget, Spent
+from services.verification.domain.budget import Budget, Family, Spent, family_of
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,32 @@ class StoredAuthenticator:
 
 
 @dataclass(frozen=True)
+class Failures:
+    """How full the bucket of a family was and when, and how many failures there were in a row."""
+
+    spent: Spent
+    consecutive: int
+
+
+# Where the bucket of a family stands.
+_PREFIX = {Family.CODES: "", Family.RECOVERY: "recovery_"}
+
+
+@dataclass(frozen=True)
 class StoredSubject:
     """A subject with what decides whether it may try: `cache_version` grows with every change."""
 
     subject_ref: UUID
     cache_version: int
-    spent: Spent
-    consecutive: int
+    failures: Mapping[Family, Failures]
     authenticators: tuple[StoredAuthenticator, ...]
 
 
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     """Return a subject with its active authenticators, as of one moment."""
     rows = await tx.fetch(
-        "SELECT s.cache_version, s.spent, s.spent_at, s.consecutive, a.id, a.factor, a.epoch,"
+        "SELECT s.cache_version, s.spent, s.spent_at, s.consecutive,"
+        " s.recovery_spent, s.recovery_spent_at, s.recovery_consecutive, a.id, a.factor, a.epoch,"
         " a.sealed, a.algorithm, a.digits, a.period, a.last_step FROM subject s"
         " LEFT JOIN authenticator a ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id"
         " AND a.status = 'active' WHERE s.id = $1 AND NOT s.deleted ORDER BY a.id",
@@ -48,8 +60,13 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     return StoredSubject(
         subject_ref=subject,
         cache_version=rows[0]["cache_version"],
-        spent=Spent(level=rows[0]["spent"], at=rows[0]["spent_at"]),
-        consecutive=rows[0]["consecutive"],
+        failures={
+            family: Failures(
+                Spent(level=rows[0][f"{prefix}spent"], at=rows[0][f"{prefix}spent_at"]),
+                rows[0][f"{prefix}consecutive"],
+            )
+            for family, prefix in _PREFIX.items()
+        },
         authenticators=tuple(
             StoredAuthenticator(
                 authenticator_id=row["id"],
@@ -78,29 +95,48 @@ async def enrolled_factors(tx: Connection, lookup: bytes) -> Sequence[str]:
     return [row["factor"] for row in rows]
 
 
+# The wait is that of domain/budget.py (wait_after).
+_CHARGE = """
+UPDATE subject SET @spent_at = greatest(@spent_at, $2), @spent = $6 + greatest(0, @spent -
+    $4 * greatest(0, extract(epoch FROM $2 - @spent_at)))
+WHERE id = $1 AND @consecutive < $5 AND $6 + greatest(0, @spent -
+    $4 * greatest(0, extract(epoch FROM $2 - @spent_at))) <= $3
+    AND (@consecutive < $7 OR extract(epoch FROM $2 - @spent_at)
+        >= least(3600, 30 * 2 ^ least(@consecutive - $7, 7)))
+RETURNING true
+"""
+
+
 async def charge(
-    tx: Connection, subject: UUID, weight: int, *, now: datetime, budget: Budget
+    tx: Connection, subject: UUID, weight: int, *, now: datetime, budget: Budget, family: Family
 ) -> bool:
     """Charge one guess durably, for when Redis cannot; False where none is left."""
     charged = await tx.fetchval(
-        "UPDATE subject SET spent_at = greatest(spent_at, $2), spent = $6 + greatest(0, spent -"
-        " $4 * greatest(0, extract(epoch FROM $2 - spent_at)))"
-        " WHERE id = $1 AND consecutive < $5 AND $6 + greatest(0, spent -"
-        " $4 * greatest(0, extract(epoch FROM $2 - spent_at))) <= $3 RETURNING true",
+        _CHARGE.replace("@", _PREFIX[family]),
         subject,
         now,
         float(budget.capacity),
         budget.per_second,
         budget.consecutive,
         float(weight),
+        budget.before_waiting,
     )
     return bool(charged)
 
 
-async def give_back(tx: Connection, subject: UUID, weight: int) -> None:
+async def give_back(tx: Connection, subject: UUID, weight: int, family: Family) -> None:
     """Take back a durable charge for a guess that was never made."""
+    taken_back = "UPDATE subject SET @spent = greatest(0, @spent - $2) WHERE id = $1"
+    await tx.execute(taken_back.replace("@", _PREFIX[family]), subject, float(weight))
+
+
+async def unlock(tx: Connection, subject: UUID, *, level: float) -> None:
+    """End the runs of failures of a locked subject; its buckets are as full as `level` at most."""
     await tx.execute(
-        "UPDATE subject SET spent = greatest(0, spent - $2) WHERE id = $1", subject, float(weight)
+        "UPDATE subject SET consecutive = 0, recovery_consecutive = 0,"
+        " spent = least(spent, $2), recovery_spent = least(recovery_spent, $2) WHERE id = $1",
+        subject,
+        level,
     )
 
 
@@ -178,7 +214,9 @@ async def add_authenticator(
         authenticator.last_step,
     )
     if added:
-        await tx.execute("UPDATE subject SET consecutive = 0 WHERE id = $1", subject)
+        ended = "UPDATE subject SET @consecutive = 0 WHERE id = $1"
+        prefix = _PREFIX[family_of(authenticator.factor)]
+        await tx.execute(ended.replace("@", prefix), subject)
     return bool(added)
 
 

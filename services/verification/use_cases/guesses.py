@@ -1,7 +1,7 @@
 """A guess is paid for before the code is looked at: in Redis, or where it is out in PostgreSQL."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,7 +11,10 @@ import msgspec
 from libs.postgres.pool import Pool, tenant_transaction
 from services.verification.domain.budget import (
     Budget,
+    Family,
+    family_of,
     level_at,
+    wait_after,
     wait_until_fits,
 )
 from services.verification.domain.outcome import Refused, Why
@@ -26,6 +29,7 @@ from services.verification.reserve import (
     prices,
 )
 from services.verification.script_calls import CacheDown
+from services.verification.settle import Settled
 from services.verification.store import subjects as store
 
 # With Redis down PostgreSQL does its work; more than this at once would sink it too.
@@ -43,6 +47,17 @@ class Charged(msgspec.Struct, frozen=True):
     authenticators: Sequence[CachedAuthenticator]
     weight: int
     durably: bool
+    family: Family
+
+
+class Unpaid(msgspec.Struct, frozen=True):
+    """A guess before it is paid for: whose, when, on what, and to which budget."""
+
+    tenant: UUID
+    subject: UUID
+    now: datetime
+    tried_on: str
+    family: Family
 
 
 class Guesses:
@@ -53,53 +68,64 @@ class Guesses:
         self._cache = cache
         self._budget = budget
         self._without_cache = asyncio.Semaphore(_MOST_WITHOUT_CACHE)
-        self._loads: dict[tuple[UUID, UUID], asyncio.Task[None]] = {}
+        self._loads: dict[tuple[UUID, UUID, Family], asyncio.Task[None]] = {}
 
-    async def reserve(
-        self, tenant: UUID, subject: UUID, *, now: datetime, tried_on: str
-    ) -> Charged | Refused:
+    async def reserve(self, guess: Unpaid) -> Charged | Refused:
         """Charge one guess on what it is tried on, or say why there is none; TimeoutError too."""
         try:
-            answer = await self._cache.reserve(tenant, subject, now=now, tried_on=tried_on)
+            answer = await self._reserve_in_cache(guess)
         except CacheDown:
             async with asyncio.timeout(_LONGEST.total_seconds()):
-                return await self._reserve_durably(tenant, subject, now, tried_on=tried_on)
+                return await self._reserve_durably(guess)
         if isinstance(answer, Reserved):
-            return Charged(answer.authenticators, answer.weight, durably=False)
+            return Charged(answer.authenticators, answer.weight, durably=False, family=guess.family)
         async with asyncio.timeout(_LONGEST.total_seconds()):
-            return await self._reserve_cold(answer, tenant, subject, now, tried_on=tried_on)
+            return await self._reserve_cold(answer, guess)
 
-    async def _reserve_cold(
-        self, answer: Reservation, tenant: UUID, subject: UUID, now: datetime, *, tried_on: str
-    ) -> Charged | Refused:
+    def _reserve_in_cache(self, guess: Unpaid) -> Awaitable[Reservation]:
+        return self._cache.reserve(
+            guess.tenant,
+            guess.subject,
+            now=guess.now,
+            tried_on=guess.tried_on,
+            family=guess.family,
+        )
+
+    async def _reserve_cold(self, answer: Reservation, guess: Unpaid) -> Charged | Refused:
         try:
             for _ in range(_MOST_LOADS):
                 if not isinstance(answer, Cold):
                     break
-                await self._load_once(tenant, subject, now)
-                answer = await self._cache.reserve(tenant, subject, now=now, tried_on=tried_on)
+                await self._load_once(guess)
+                answer = await self._reserve_in_cache(guess)
         except CacheDown:
-            return await self._reserve_durably(tenant, subject, now, tried_on=tried_on)
+            return await self._reserve_durably(guess)
         match answer:
             case Reserved(authenticators, weight):
-                return Charged(authenticators, weight, durably=False)
+                return Charged(authenticators, weight, durably=False, family=guess.family)
             case Refusal(Denied.LOCKED):
                 return Refused(Why.LOCKED)
+            case Refusal(Denied.WAITING):
+                return Refused(Why.WAITING, timedelta(seconds=answer.seconds))
             case Refusal(_, level, weight):
                 return self._over_budget(level, weight)
             case Cold():
                 # It changes faster than it is loaded, or nobody is there; PostgreSQL knows.
-                return await self._reserve_durably(tenant, subject, now, tried_on=tried_on)
+                return await self._reserve_durably(guess)
 
     async def never_made(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
         """Give back a charge after which no code was looked at."""
         if charged.durably:
             async with tenant_transaction(self._pool, tenant) as tx:
-                await store.give_back(tx, subject, charged.weight)
+                await store.give_back(tx, subject, charged.weight, charged.family)
             return
-        self._cache.refund(tenant, subject, accepted=False, weight=charged.weight)
+        self._cache.refund(
+            tenant, subject, accepted=False, weight=charged.weight, family=charged.family
+        )
 
-    def was_right(self, tenant: UUID, subject: UUID, charged: Charged, *, moved: bool) -> None:
+    def was_right(
+        self, tenant: UUID, subject: UUID, charged: Charged, settled: Settled, *, moved: bool
+    ) -> None:
         """Give the charge back after a code was accepted; `moved`: of an authenticator that counts.
 
         Its counter in the copy is out of date then, and a window that begins there ends too soon.
@@ -107,12 +133,14 @@ class Guesses:
         if moved:
             self._cache.drop(tenant, subject)
         if charged.durably:
-            self._cache.tell_failed(tenant, subject, consecutive=0, level=0.0)
+            self._tell_failed(tenant, subject, charged, settled)
         else:
-            self._cache.refund(tenant, subject, accepted=True, weight=charged.weight)
+            self._cache.refund(
+                tenant, subject, accepted=True, weight=charged.weight, family=charged.family
+            )
 
     def was_wrong(
-        self, tenant: UUID, subject: UUID, *, consecutive: int, level: float, moved: bool
+        self, tenant: UUID, subject: UUID, charged: Charged, settled: Settled, *, moved: bool
     ) -> None:
         """Note what PostgreSQL has counted now; `moved`: a counter may be out of date in the copy.
 
@@ -120,7 +148,17 @@ class Guesses:
         """
         if moved:
             self._cache.drop(tenant, subject)
-        self._cache.tell_failed(tenant, subject, consecutive=consecutive, level=level)
+        self._tell_failed(tenant, subject, charged, settled)
+
+    def _tell_failed(self, tenant: UUID, subject: UUID, charged: Charged, settled: Settled) -> None:
+        self._cache.tell_failed(
+            tenant,
+            subject,
+            version=settled.version,
+            consecutive=settled.consecutive,
+            level=settled.spent,
+            family=charged.family,
+        )
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
         """Drop the cached copy after PostgreSQL contradicted it (best effort)."""
@@ -129,45 +167,53 @@ class Guesses:
         with suppress(CacheDown):
             await self._cache.tell_changed(tenant, subject, version=version)
 
-    async def _load_once(self, tenant: UUID, subject: UUID, now: datetime) -> None:
+    async def _load_once(self, guess: Unpaid) -> None:
         # One loader a subject: a thousand requests on a cold cache must not become as many reads.
-        running = self._loads.get((tenant, subject))
+        place = (guess.tenant, guess.subject, guess.family)
+        running = self._loads.get(place)
         if running is None:
-            running = asyncio.create_task(self._load(tenant, subject, now))
-            self._loads[tenant, subject] = running
-            running.add_done_callback(lambda _: self._loads.pop((tenant, subject), None))
+            running = asyncio.create_task(self._load(guess))
+            self._loads[place] = running
+            running.add_done_callback(lambda _: self._loads.pop(place, None))
         await asyncio.shield(running)
 
-    async def _load(self, tenant: UUID, subject: UUID, now: datetime) -> None:
-        async with tenant_transaction(self._pool, tenant) as tx:
-            stored = await store.load_subject(tx, subject)
+    async def _load(self, guess: Unpaid) -> None:
+        async with tenant_transaction(self._pool, guess.tenant) as tx:
+            stored = await store.load_subject(tx, guess.subject)
         if stored is None:
             return
+        failures = stored.failures[guess.family]
         await self._cache.fill(
-            tenant,
-            subject,
+            guess.tenant,
+            guess.subject,
             version=stored.cache_version,
-            authenticators=_cached(stored.authenticators),
-            level=level_at(stored.spent, now, self._budget),
-            at=max(now, stored.spent.at),
-            consecutive=stored.consecutive,
+            authenticators=_cached(stored.authenticators, guess.family),
+            level=level_at(failures.spent, guess.now, self._budget),
+            at=max(guess.now, failures.spent.at) if not failures.consecutive else failures.spent.at,
+            consecutive=failures.consecutive,
+            family=guess.family,
         )
 
-    async def _reserve_durably(
-        self, tenant: UUID, subject: UUID, now: datetime, *, tried_on: str
-    ) -> Charged | Refused:
-        async with self._without_cache, tenant_transaction(self._pool, tenant) as tx:
+    async def _reserve_durably(self, guess: Unpaid) -> Charged | Refused:
+        subject, now, family = guess.subject, guess.now, guess.family
+        async with self._without_cache, tenant_transaction(self._pool, guess.tenant) as tx:
             stored = await store.load_subject(tx, subject)
             if stored is None:
                 return Refused(Why.NOTHING_ENROLLED)
-            authenticators = _cached(stored.authenticators)
-            weight = prices(authenticators).get(tried_on, 1)
-            charged = await store.charge(tx, subject, weight, now=now, budget=self._budget)
+            authenticators = _cached(stored.authenticators, family)
+            weight = prices(authenticators).get(guess.tried_on, 1)
+            charged = await store.charge(
+                tx, subject, weight, now=now, budget=self._budget, family=family
+            )
         if charged:
-            return Charged(authenticators, weight, durably=True)
-        if stored.consecutive >= self._budget.consecutive:
+            return Charged(authenticators, weight, durably=True, family=family)
+        failures = stored.failures[family]
+        if failures.consecutive >= self._budget.consecutive:
             return Refused(Why.LOCKED)
-        return self._over_budget(level_at(stored.spent, now, self._budget), weight)
+        waits = failures.spent.at + wait_after(failures.consecutive, self._budget) - now
+        if failures.consecutive >= self._budget.before_waiting and waits > timedelta(0):
+            return Refused(Why.WAITING, waits)
+        return self._over_budget(level_at(failures.spent, now, self._budget), weight)
 
     def _over_budget(self, level: float, weight: int) -> Refused:
         if weight > self._budget.capacity:
@@ -176,7 +222,9 @@ class Guesses:
         return Refused(Why.BUDGET, wait_until_fits(level, weight, self._budget))
 
 
-def _cached(stored: Sequence[store.StoredAuthenticator]) -> tuple[CachedAuthenticator, ...]:
+def _cached(
+    stored: Sequence[store.StoredAuthenticator], family: Family
+) -> tuple[CachedAuthenticator, ...]:
     return tuple(
         CachedAuthenticator(
             authenticator_id=one.authenticator_id,
@@ -189,4 +237,5 @@ def _cached(stored: Sequence[store.StoredAuthenticator]) -> tuple[CachedAuthenti
             last_step=one.last_step,
         )
         for one in stored
+        if family_of(one.factor) is family
     )

@@ -13,7 +13,11 @@ from libs.postgres.pool import Pool, tenant_transaction
 from services.verification import announcements
 from services.verification.domain.outcome import Refused, Why
 
-_REASONS = {Why.BUDGET: LockReason.BUDGET, Why.LOCKED: LockReason.CONSECUTIVE_FAILURES}
+_REASONS = {
+    Why.BUDGET: LockReason.BUDGET,
+    Why.WAITING: LockReason.BUDGET,
+    Why.LOCKED: LockReason.CONSECUTIVE_FAILURES,
+}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
 from services.verification import announcements
-from services.verification.domain.budget import tried_on
+from services.verification.domain.budget import family_of_code, tried_on
 from services.verification.domain.outcome import (
     Accepted,
     CallerChanged,
@@ -42,7 +42,7 @@ from services.verification.settle import (
 from services.verification.store import subjects as store
 from services.verification.store.standing import Standing, standing_of
 from services.verification.use_cases.compute import Compute, Guess, Match
-from services.verification.use_cases.guesses import Charged, Guesses
+from services.verification.use_cases.guesses import Charged, Guesses, Unpaid
 from services.verification.use_cases.pins import TooManyPins
 from services.verification.use_cases.question import (
     Attempt,
@@ -88,10 +88,13 @@ class Verify:
             return await self._unjudged(question)
         attempt = question.attempt
         charged = await self.guesses.reserve(
-            question.tenant,
-            subject,
-            now=question.now,
-            tried_on=tried_on(attempt.code, attempt.authenticator_id),
+            Unpaid(
+                question.tenant,
+                subject,
+                question.now,
+                tried_on(attempt.code, attempt.authenticator_id),
+                family_of_code(attempt.code),
+            )
         )
         if isinstance(charged, Refused):
             return await self._refuse(question, subject, charged)
@@ -176,7 +179,9 @@ class Verify:
         if not settled.took_effect:
             return await self._lost(paid, match)
         moved = one.factor == Factor.HOTP
-        self.guesses.was_right(question.tenant, paid.subject_ref, paid.charged, moved=moved)
+        self.guesses.was_right(
+            question.tenant, paid.subject_ref, paid.charged, settled, moved=moved
+        )
         version = question.attempt.policy_version
         return Accepted(event.id, one.authenticator_id, one.factor, question.now, version)
 
@@ -245,8 +250,8 @@ class Verify:
         self.guesses.was_wrong(
             question.tenant,
             paid.subject_ref,
-            consecutive=settled.consecutive,
-            level=settled.spent,
+            paid.charged,
+            settled,
             moved=any(one.factor == Factor.HOTP for one in tried),
         )
         return Refused(why)
@@ -262,6 +267,7 @@ class Verify:
             now=question.now,
             weight=paid.charged.weight,
             charged=paid.charged.durably,
+            family=paid.charged.family,
             acceptance=acceptance,
             event=event,
             lock_event=_lock_event(paid) if acceptance is None else None,

@@ -137,8 +137,8 @@ async def overload_run(world: World, *, people: int, seconds: float, times: floa
 
 async def noisy_run(world: World, *, people: int, seconds: float, times: float) -> Numbers:
     """One tenant comes fifty times as often as another, which must hardly notice."""
-    # The quiet one and fifty times it are three times what 128 at once get judged; with more at once
-    # it is more, because they share their round trips.
+    # The quiet one and fifty times it are three times what 128 at once get judged; more at once get
+    # more, because they share their round trips.
     loud, loud_people = await _application(world, people)
     quiet, quiet_people = await _application(world, max(20, people // 4))
     async with _on_two_cores(world) as port:
