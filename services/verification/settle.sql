@@ -1,4 +1,4 @@
--- Settle a batch: one statement, one commit. Subjects are locked first, in id order.
+-- Settle a batch: one statement, one commit. Subjects are locked first, and no lock is waited for.
 -- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so is $30;
 -- then the budget and the topics; then the callers that the entries speak of, as this process knows
 -- them; then how far a clock may be off, and what waits after a promotion; then their policies.
@@ -19,7 +19,8 @@ WITH entry AS (
     SELECT timeline = current_timeline() AS known, fences,
         extract(epoch FROM fenced_at + $33::interval)::float8 AS shown_until,
         fenced_at + $34::interval AS recovery_codes_wait_until
-    FROM promotion
+    -- By its key, or the planner would expect many.
+    FROM promotion WHERE only_row
 ), caller AS MATERIALIZED (
     -- Only a caller whose application and policy are still what this process knows may have a code
     -- accepted; the application is locked, so that a revocation comes before this statement or after
