@@ -73,6 +73,13 @@ class Locked(BaseModel):
     until: datetime | None
 
 
+class Unlocked(BaseModel):
+    """Failures in a row no longer count; `application_id` is the application that asked for it."""
+
+    model_config = PUBLISHED
+    application_id: UUID
+
+
 class VerificationRefused(BaseModel):
     """Attempts that were refused without a look at the code, summed up."""
 
@@ -140,6 +147,14 @@ VERIFICATION_FAILED = EventType(
 )
 LOCKED = EventType(
     "mfa.locked", 1, Service.VERIFICATION, EVENTS, Locked, "A subject's codes were locked."
+)
+UNLOCKED = EventType(
+    "mfa.unlocked",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    Unlocked,
+    "Somebody in charge lets a subject try again.",
 )
 VERIFICATION_REFUSED = EventType(
     "mfa.verification_refused",

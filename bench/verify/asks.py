@@ -10,8 +10,8 @@ from bench.verify.people import People, name_of, present_step
 # The next request; None where nobody has an unused code.
 NextAsk = Callable[[], bytes | None]
 TakeTurn = Callable[[], tuple[int, int] | None]
-# The default budget holds 10 guesses; the eleventh wrong code would not be looked at any more.
-WRONG_CODES_EACH = 9
+# After five failures in a row the sixth wrong code would have to wait.
+WRONG_CODES_EACH = 5
 
 
 @dataclass(frozen=True)

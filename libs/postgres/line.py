@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
-from libs.postgres.hosts import connect, takes_no_writes
+from libs.postgres.hosts import connect, each_server, takes_no_writes
 
 _CONNECT_SECONDS = 2.0
 # After these the connection is as good as before; whatever else went wrong, a new one is taken.
@@ -23,6 +23,7 @@ class Line:
         self, dsn: str, *, name: str, seconds: float, server_settings: Mapping[str, str]
     ) -> None:
         self._dsn = dsn
+        self._several = len(each_server(dsn)) > 1
         self._seconds = seconds
         self._settings = {"application_name": name, "jit": "off", **server_settings}
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -51,7 +52,7 @@ class Line:
             await connection.close(timeout=2)
 
     async def _open(self) -> "asyncpg.Connection[asyncpg.Record]":
-        if self._connection is not None and takes_no_writes(self._connection):
+        if self._several and self._connection is not None and takes_no_writes(self._connection):
             self.drop()
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(

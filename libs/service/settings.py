@@ -14,7 +14,8 @@ class ServiceSettings(BaseSettings):
     """Where a service finds what it needs; secrets have no defaults.
 
     `app_dsn`, `worker_dsn` and `owner_dsn` are three roles of one schema: requests and handlers
-    inside one tenant's wall, plumbing across tenants, and migrations.
+    inside one tenant's wall, plumbing across tenants, and migrations. Each may name several servers
+    (`host1:port1,host2:port2`): the one that takes writes is used.
     """
 
     model_config = FROZEN

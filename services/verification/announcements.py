@@ -10,6 +10,7 @@ from contracts.verification import (
     DEVICE_FORGOTTEN,
     DEVICE_REMEMBERED,
     LOCKED,
+    UNLOCKED,
     VERIFICATION_FAILED,
     VERIFICATION_REFUSED,
     VERIFIED,
@@ -21,6 +22,7 @@ from contracts.verification import (
     ForgottenBecause,
     Locked,
     LockReason,
+    Unlocked,
     VerificationRefused,
 )
 from contracts.vocabulary import Factor
@@ -106,6 +108,12 @@ def locked(
     return about_person(
         LOCKED, data, tenant=tenant, subject_ref=subject_ref, now=now, traceparent=traceparent
     )
+
+
+def unlocked(*, tenant: UUID, subject_ref: UUID, application_id: UUID, now: datetime) -> CloudEvent:
+    """Say that somebody in charge lets a subject try again."""
+    data = Unlocked(application_id=application_id)
+    return about_person(UNLOCKED, data, tenant=tenant, subject_ref=subject_ref, now=now)
 
 
 def credential_claimed(

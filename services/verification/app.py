@@ -28,6 +28,7 @@ from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.api.receipts import receipt_routes
 from services.verification.api.room import Room
+from services.verification.api.unlocks import unlock_routes
 from services.verification.api.verify import fast_lane
 from services.verification.authority import AuthorityWatch
 from services.verification.cluster_map import is_cluster
@@ -48,6 +49,7 @@ from services.verification.use_cases.guesses import Guesses
 from services.verification.use_cases.pins import PinChecks
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
+from services.verification.use_cases.unlock import Unlock
 from services.verification.use_cases.verify import Verify
 from services.verification.workers import (
     ClaimWorker,
@@ -188,6 +190,7 @@ def assemble(
             public_routes(decide=Decide(pool, data_keys, devices), door=door, find=find),
             device_routes(devices, find),
             receipt_routes(receipts),
+            unlock_routes(Unlock(pool, data_keys, cache, budget, clock), find),
         ],
     )
     internal = internal_app(

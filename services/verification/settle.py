@@ -28,6 +28,7 @@ from services.verification.domain.promotion import MARGIN, RECOVERY_CODES_WAIT
 
 _LOG = structlog.get_logger("settle")
 _SETTLE = files(__package__).joinpath("settle.sql").read_text()
+_WHY_LEFT_OUT = files(__package__).joinpath("left_out.sql").read_text()
 _LARGEST_BATCH = 256
 # For so long the same Idempotency-Key gets the first answer.
 ANSWERS_KEPT = timedelta(minutes=15)
@@ -124,7 +125,8 @@ class NotNow(msgspec.Struct, frozen=True):
 
 _NOTHING = Settled(took_effect=False)
 _NOT_NOW = NotNow()
-_LEFT_OUT: dict[str, NotNow | ClockOff] = {
+_LEFT_OUT: dict[str, Settled | NotNow | ClockOff] = {
+    "nothing": _NOTHING,
     "locked": _NOT_NOW,
     "promoted": _NOT_NOW,
     "clock": ClockOff("this node's clock is off"),
@@ -210,25 +212,45 @@ class Settler:
 
     async def _settle_all(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
         try:
-            rows = await self._write(entries)
+            return await self._write(entries)
         except asyncpg.NotNullViolationError:
             # Another process has just accepted something under one of these Idempotency-Keys.
             return [_NOT_NOW] * len(entries)
         except FAILURES as error:
             _LOG.warning("settle failed", exception=type(error).__name__, entries=len(entries))
             return [AuthorityDown(type(error).__name__) for _ in entries]
-        return [rows.get(number, _NOTHING) for number in range(len(entries))]
 
-    async def _write(self, entries: list[Entry]) -> dict[int, Settled | NotNow | ClockOff]:
-        rows = await self._line.fetch(_SETTLE, *self._arguments(entries))
-        if rows and rows[0]["not_settled"] == "promoted":
+    async def _write(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
+        rows = {row["n"]: row for row in await self._line.fetch(_SETTLE, *self._arguments(entries))}
+        settled: list[Settled | NotNow | Exception] = [
+            _settled(rows[n]) if n in rows else _NOTHING for n in range(len(entries))
+        ]
+        unclear = [n for n, entry in enumerate(entries) if _is_unclear(entry, rows.get(n))]
+        if unclear:
+            for n, why in (await self._why_left_out(entries, unclear)).items():
+                settled[n] = _LEFT_OUT[why]
+        return settled
+
+    async def _why_left_out(self, entries: list[Entry], unclear: list[int]) -> dict[int, str]:
+        of = [entries[n] for n in unclear]
+        rows = await self._line.fetch(
+            _WHY_LEFT_OUT,
+            unclear,
+            [entry.caller.tenant for entry in of],
+            [entry.subject_ref for entry in of],
+            [entry.now for entry in of],
+            [entry.acceptance is not None for entry in of],
+            [application_key(entry.caller.tenant, entry.caller.application_id) for entry in of],
+            [entry.caller.version for entry in of],
+            [entry.caller.policy_version for entry in of],
+            *self._timely,
+            APPLICATIONS.name,
+            POLICIES.name,
+        )
+        reasons: dict[int, str] = {n: why for n, why in rows}
+        if "promoted" in reasons.values():
             await note_promotion(self._line, quarantine=self._quarantine)
-        return {
-            n: Settled(True, consecutive, spent, version)
-            if left_out is None
-            else _LEFT_OUT[left_out]
-            for n, consecutive, spent, version, left_out in rows
-        }
+        return reasons
 
     def _arguments(self, entries: list[Entry]) -> list[object]:
         callers = {caller: n for n, caller in enumerate({entry.caller for entry in entries})}
@@ -251,6 +273,17 @@ class Settler:
             [caller.policy_version for caller in callers],
             [entry.family is Family.RECOVERY for entry in entries],
         ]
+
+
+def _settled(row: asyncpg.Record) -> Settled:
+    if not row["took_effect"]:
+        return _NOTHING
+    return Settled(True, row["consecutive"], row["spent"], row["cache_version"])
+
+
+def _is_unclear(entry: Entry, row: asyncpg.Record | None) -> bool:
+    """Tell whether an entry was left out, or its caller was."""
+    return row is None or (entry.acceptance is not None and row["without_caller"])
 
 
 def _of_keys_seen(entries: list[Entry]) -> set[int]:

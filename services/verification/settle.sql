@@ -1,4 +1,4 @@
--- Settle a batch: one statement, one commit. Subjects are locked first, in id order.
+-- Settle a batch: one statement, one commit. Subjects are locked first, and no lock is waited for.
 -- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so are $30
 -- and $37; then the budget and the topics; then the callers that the entries speak of, as this
 -- process knows them; then how far a clock may be off, and what waits after a promotion; then their
@@ -20,12 +20,13 @@ WITH entry AS (
     SELECT timeline = current_timeline() AS known, fences,
         extract(epoch FROM fenced_at + $33::interval)::float8 AS shown_until,
         fenced_at + $34::interval AS recovery_codes_wait_until
-    FROM promotion
+    -- By its key, or the planner would expect many.
+    FROM promotion WHERE only_row
 ), caller AS MATERIALIZED (
     -- Only a caller whose application and policy are still what this process knows may have a code
     -- accepted; the application is locked, so that a revocation comes before this statement or after
-    -- its commit. One whose row somebody else has locked is left out, as below: nobody waits for the
-    -- lock of another.
+    -- its commit. One whose row somebody else has locked is left out, like the subjects below: nobody
+    -- waits for the lock of another.
     SELECT c.n, c.application_id
     FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[], $36::bigint[])
         AS c (n, tenant_id, application_id, key, version, policy_version)
@@ -140,26 +141,8 @@ WITH entry AS (
     SET request = CASE WHEN old.at <= excluded.at - $29::interval THEN excluded.request END,
         event_id = excluded.event_id, authenticator_id = excluded.authenticator_id,
         factor = excluded.factor, at = excluded.at
-), busy AS (
-    -- Callers that are left out though nothing has changed.
-    SELECT c.n
-    FROM unnest($24::int[], $25::uuid[], $26::uuid[], $27::text[], $28::bigint[], $36::bigint[])
-        AS c (n, tenant_id, application_id, key, version, policy_version)
-    JOIN replica r ON r.tenant_id = c.tenant_id AND r.topic = $23 AND r.key = c.key
-        AND r.version = c.version AND NOT r.deleted
-    JOIN replica p ON p.tenant_id = c.tenant_id AND p.topic = $35 AND p.key = c.key
-        AND p.version = c.policy_version AND NOT p.deleted
-    WHERE (SELECT count(*) FROM caller) < cardinality($24)
-        AND NOT EXISTS (SELECT FROM caller k WHERE k.n = c.n)
 )
-SELECT n, consecutive, spent, cache_version, NULL AS not_settled FROM done
-UNION ALL
-SELECT e.n, 0, 0, 0, CASE WHEN NOT p.known THEN 'promoted' WHEN NOT e.timely THEN 'clock'
-    ELSE 'locked' END
-FROM entry e, promoted p
-WHERE (SELECT count(*) FROM held) < cardinality($1)
-    AND NOT EXISTS (SELECT FROM held h WHERE h.n = e.n)
-    AND (NOT p.known OR NOT e.timely OR EXISTS (
-        SELECT FROM subject s WHERE s.tenant_id = e.tenant_id AND s.id = e.subject_ref))
-UNION ALL
-SELECT h.n, 0, 0, 0, 'locked' FROM held h JOIN busy b ON b.n = h.caller WHERE h.step IS NOT NULL
+-- What is not in here was left out (left_out.sql says why), like acceptances without a caller.
+SELECT h.n, d.n IS NOT NULL AS took_effect, d.consecutive, d.spent, h.cache_version,
+    h.application_id IS NULL AS without_caller
+FROM held h LEFT JOIN done d USING (n)

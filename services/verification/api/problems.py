@@ -37,6 +37,10 @@ def key_reused() -> Problem:
     return Problem(422, "idempotency_key_reused", title)
 
 
+def no_such_subject() -> Problem:
+    return Problem(404, "not_found", "There is nobody of this name here")
+
+
 def no_such_device() -> Problem:
     return Problem(404, "not_found", "There is no such thing here")
 

@@ -39,6 +39,13 @@ class DecisionRequest(BaseModel):
     )
 
 
+class UnlockRequest(BaseModel):
+    """Whom to unlock."""
+
+    model_config = _STRICT
+    subject: SubjectName
+
+
 class DeviceKept(BaseModel):
     """What the device is to keep instead of what it kept before; the token is good once."""
 

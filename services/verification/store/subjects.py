@@ -84,6 +84,14 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     )
 
 
+async def subject_named(tx: Connection, lookup: bytes) -> UUID | None:
+    """Return whom applications mean by the name with this digest."""
+    found: UUID | None = await tx.fetchval(
+        "SELECT id FROM subject WHERE lookup = $1 AND NOT deleted", lookup
+    )
+    return found
+
+
 async def enrolled_factors(tx: Connection, lookup: bytes) -> Sequence[str]:
     """Return the factors of whoever this is; a stranger has none."""
     rows = await tx.fetch(

@@ -37,6 +37,9 @@ _MOST_WITHOUT_CACHE = 16
 # A copy that is dropped while it is loaded is loaded again: a charge in PostgreSQL that a load sees
 # before it is given back stays in Redis as a guess that nobody made.
 _MOST_LOADS = 3
+# A lock that Redis speaks of is believed for a while, before PostgreSQL is asked about it again.
+_BELIEVED_FOR = timedelta(seconds=10)
+_MOST_BELIEVED = 10_000
 # With the time that settling may take it is what a caller waits at most.
 _LONGEST = timedelta(seconds=3)
 
@@ -68,6 +71,7 @@ class Guesses:
         self._cache = cache
         self._budget = budget
         self._without_cache = asyncio.Semaphore(_MOST_WITHOUT_CACHE)
+        self._believed_until: dict[tuple[UUID, UUID, Family], float] = {}
         self._loads: dict[tuple[UUID, UUID, Family], asyncio.Task[None]] = {}
 
     async def reserve(self, guess: Unpaid) -> Charged | Refused:
@@ -79,6 +83,8 @@ class Guesses:
                 return await self._reserve_durably(guess)
         if isinstance(answer, Reserved):
             return Charged(answer.authenticators, answer.weight, durably=False, family=guess.family)
+        if isinstance(answer, Refusal) and not self._is_in_doubt(answer, guess):
+            return self._refused(answer)
         async with asyncio.timeout(_LONGEST.total_seconds()):
             return await self._reserve_cold(answer, guess)
 
@@ -93,6 +99,8 @@ class Guesses:
 
     async def _reserve_cold(self, answer: Reservation, guess: Unpaid) -> Charged | Refused:
         try:
+            if isinstance(answer, Refusal):
+                answer = await self._believed(answer, guess)
             for _ in range(_MOST_LOADS):
                 if not isinstance(answer, Cold):
                     break
@@ -103,15 +111,47 @@ class Guesses:
         match answer:
             case Reserved(authenticators, weight):
                 return Charged(authenticators, weight, durably=False, family=guess.family)
-            case Refusal(Denied.LOCKED):
-                return Refused(Why.LOCKED)
-            case Refusal(Denied.WAITING):
-                return Refused(Why.WAITING, timedelta(seconds=answer.seconds))
-            case Refusal(_, level, weight):
-                return self._over_budget(level, weight)
+            case Refusal():
+                return self._refused(answer)
             case Cold():
                 # It changes faster than it is loaded, or nobody is there; PostgreSQL knows.
                 return await self._reserve_durably(guess)
+
+    def _is_in_doubt(self, refusal: Refusal, guess: Unpaid) -> bool:
+        """Tell whether to ask PostgreSQL about a lock: Redis may not have heard of its end."""
+        place, now = (guess.tenant, guess.subject, guess.family), asyncio.get_running_loop().time()
+        if refusal.why is Denied.BUDGET or now < self._believed_until.get(place, 0.0):
+            return False
+        if len(self._believed_until) >= _MOST_BELIEVED:
+            self._believed_until.clear()
+        self._believed_until[place] = now + _BELIEVED_FOR.total_seconds()
+        return True
+
+    async def _believed(self, refusal: Refusal, guess: Unpaid) -> Reservation:
+        async with tenant_transaction(self._pool, guess.tenant) as tx:
+            stored = await store.load_subject(tx, guess.subject)
+        if stored is None or self._is_held_up(stored.failures[guess.family], guess.now):
+            return refusal
+        full = float(self._budget.capacity)
+        await self._cache.tell_unlocked(
+            guess.tenant, guess.subject, version=stored.cache_version, level=full
+        )
+        return await self._reserve_in_cache(guess)
+
+    def _is_held_up(self, failures: store.Failures, now: datetime) -> bool:
+        waits = failures.spent.at + wait_after(failures.consecutive, self._budget) > now
+        return failures.consecutive >= self._budget.consecutive or (
+            failures.consecutive >= self._budget.before_waiting and waits
+        )
+
+    def _refused(self, refusal: Refusal) -> Refused:
+        match refusal.why:
+            case Denied.LOCKED:
+                return Refused(Why.LOCKED)
+            case Denied.WAITING:
+                return Refused(Why.WAITING, timedelta(seconds=refusal.seconds))
+            case Denied.BUDGET:
+                return self._over_budget(refusal.level, refusal.weight)
 
     async def never_made(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
         """Give back a charge after which no code was looked at."""
@@ -188,8 +228,8 @@ class Guesses:
             guess.subject,
             version=stored.cache_version,
             authenticators=_cached(stored.authenticators, guess.family),
-            level=level_at(failures.spent, guess.now, self._budget),
-            at=max(guess.now, failures.spent.at) if not failures.consecutive else failures.spent.at,
+            level=failures.spent.level,
+            at=failures.spent.at,
             consecutive=failures.consecutive,
             family=guess.family,
         )

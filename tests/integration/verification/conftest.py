@@ -128,6 +128,7 @@ class Person:
     phone: pyotp.TOTP
 
 
+NO_WAITS = 1_000
 ANY_CLOCK = timedelta(days=3650)
 # What the fast lane does not read, and hands on to the app.
 SLOWLY = {"Content-Type": "application/json; charset=utf-8"}
@@ -312,18 +313,24 @@ async def running_world(
     patience: timedelta = timedelta(milliseconds=250),
     clock_tolerance: timedelta = ANY_CLOCK,
     quarantine: bool = True,
+    waits: bool = False,
     cluster: Cluster | None = None,
     budget: Callable[[Settings], Budget] = budget_of,
 ) -> AsyncIterator[World]:
     """Run verification on a database and a Redis; a second one makes a second process.
 
+    Most tests guess at once what they may: only those about them have growing `waits`.
     `patience` is how long Redis may take; a `cluster` takes its place for verification. Tests move
     the clock, and PostgreSQL's stays as it is: only those about that use a `clock_tolerance` as in
     the product.
     """
     owners, clock = Owners(), clock or TestClock()
     settings = settings_for(stored, redis_url, folder).model_copy(
-        update={"clock_tolerance": clock_tolerance, "quarantine_after_promotion": quarantine}
+        update={
+            "clock_tolerance": clock_tolerance,
+            "quarantine_after_promotion": quarantine,
+            "failures_before_waiting": 5 if waits else NO_WAITS,
+        }
     )
     redis = open_redis(redis_url, timeout=patience)
     cache = Cache(cluster or redis, budget(settings))

@@ -6,13 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import httpx2
 
 from services.verification.reserve import NotSafeToUse
 from services.verification.script_calls import CacheDown
+from services.verification.use_cases.guesses import Unpaid
 from services.verification.workers import watch_cache
 from tests.fixtures.fault_proxy import FaultProxy
 from tests.integration.messaging.bench import until
@@ -197,13 +198,14 @@ def _count_loads(world: World, numbers: Numbers) -> None:
     guesses = world.parts.door.verify.guesses
     load, running = guesses._load, Counter[UUID]()
 
-    async def counting(tenant: UUID, subject: UUID, now: datetime) -> None:
+    async def counting(guess: Unpaid) -> None:
+        subject = guess.subject
         running[subject] += 1
         numbers["loads"] += 1
         numbers["unbounded"] += running[subject] > 1
         size = world.plumbing.app_pool.get_size()
         numbers["most_connections"] = max(numbers["most_connections"], size)
-        await load(tenant, subject, now)
+        await load(guess)
         running[subject] -= 1
 
     guesses._load = counting  # type: ignore[method-assign]

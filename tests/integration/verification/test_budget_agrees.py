@@ -3,14 +3,21 @@
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from libs.postgres.pool import tenant_transaction
 from services.verification.app import budget_of
-from services.verification.domain.budget import Spent, fits, level_at
-from services.verification.reserve import CachedAuthenticator, Cold, Refusal, Reserved, prices
+from services.verification.domain.budget import Family, Spent, fits, level_at, wait_after
+from services.verification.reserve import (
+    Cache,
+    CachedAuthenticator,
+    Cold,
+    Refusal,
+    Reserved,
+    prices,
+)
 from services.verification.store import subjects as store
 from tests.integration.verification.conftest import World, settings_for
 
@@ -19,16 +26,24 @@ def cached(factor: str, digits: int) -> CachedAuthenticator:
     return CachedAuthenticator(uuid4(), factor, 1, b"", "SHA1", digits, None, -1)
 
 
+async def count(world: World, cache: Cache, place: tuple[UUID, UUID], failures: int) -> None:
+    """Let Redis and PostgreSQL know of so many failures in a row."""
+    cache.tell_failed(*place, version=1, consecutive=failures, level=0.0)
+    async with tenant_transaction(world.plumbing.app_pool, place[0]) as tx:
+        await tx.execute("UPDATE subject SET consecutive = $2 WHERE id = $1", place[1], failures)
+
+
 @pytest.mark.security("S2")
 async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: Path) -> None:
     budget = budget_of(settings_for(world.stored, "redis://x", tmp_path))
+    cache = Cache(world.redis, budget)
     tenant, subject = uuid4(), uuid4()
     now = datetime(2026, 11, 23, tzinfo=UTC)
     spent = Spent(0.0, datetime.fromtimestamp(0, UTC))
     async with tenant_transaction(world.plumbing.app_pool, tenant) as tx:
         await store.lock_subject(tx, tenant, subject)
     enrolled = (cached("totp", 6), cached("hotp", 6), cached("hotp", 8), cached("pin", 6))
-    await world.cache.fill(
+    await cache.fill(
         tenant, subject, version=1, authenticators=enrolled, level=0.0, at=now, consecutive=0
     )
     tried = {"6": 6, "8": 1, "7": 1, "r": 1, uuid4().hex: 1} | {
@@ -36,21 +51,26 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
     }
     chance = random.Random(20261123)
 
-    for _ in range(300):
-        now += timedelta(seconds=chance.choice([0, 1, 60, 1800, 5000, 9000, -30]))
+    for _ in range(400):
+        now += timedelta(seconds=chance.choice([0, 1, 29, 31, 60, 1800, 5000, 9000, -30]))
+        failures = chance.choice([0, 0, 4, 5, 6, 8, 11, 13, 49, 50])
+        await count(world, cache, (tenant, subject), failures)
         on = chance.choice(list(tried))
         level, weight = level_at(spent, now, budget), prices(enrolled).get(on, 1)
-        expected = fits(level, weight, budget)
+        waited = failures < 5 or now - spent.at >= wait_after(failures, budget)
+        expected = failures < 50 and waited and fits(level, weight, budget)
         if expected:
             spent = Spent(level + weight, max(now, spent.at))
-        in_redis = await world.cache.reserve(tenant, subject, now=now, tried_on=on)
+        in_redis = await cache.reserve(tenant, subject, now=now, tried_on=on)
         async with tenant_transaction(world.plumbing.app_pool, tenant) as tx:
-            in_sql = await store.charge(tx, subject, weight, now=now, budget=budget)
+            in_sql = await store.charge(
+                tx, subject, weight, now=now, budget=budget, family=Family.CODES
+            )
 
         assert weight == tried[on]
         assert isinstance(in_redis, Reserved if expected else Refusal)
         assert not isinstance(in_redis, Cold)
-        assert in_redis.weight == weight
+        assert in_redis.weight == (weight if failures < 50 and waited else 1)
         assert in_sql is expected
 
 

@@ -146,8 +146,9 @@ async def test_a_slot_that_moves_is_followed(ground: Ground) -> None:
     there_still = await ground.reserved(person)
     # ASK: this key has gone, the slot has not.
     node = ground.nodes[new]
-    place = (node.host, node.port, key_of(person), 0, 1000, "AUTH", node.password)
-    await ask(source, "MIGRATE", *place)
+    for key in (key_of(person), f"{key_of(person)}r"):
+        place = (node.host, node.port, key, 0, 1000, "AUTH", node.password)
+        await ask(source, "MIGRATE", *place)
     on_its_way = await ground.reserved(person)
     answer = await world.verify(application, person, world.code(person))
     # MOVED: now the slot has gone too.

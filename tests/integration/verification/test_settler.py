@@ -11,7 +11,7 @@ import pytest
 from contracts.verification import FailureReason
 from libs.ids import new_id
 from services.verification import announcements
-from services.verification.domain.budget import Budget
+from services.verification.domain.budget import Budget, Family
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest
 from services.verification.settle import AuthorityDown, Entry, KnownCaller, Settled, Settler
@@ -38,6 +38,7 @@ async def failure_of(world: World, person: Person) -> Entry:
         now=now,
         weight=1,
         charged=False,
+        family=Family.CODES,
         acceptance=None,
         event=announcements.verification_failed(
             application_id=new_id(),

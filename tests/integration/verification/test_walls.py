@@ -32,7 +32,11 @@ FILLED = (
 # Tables of no tenant: nothing in them belongs to one, or the row names it for the worker only.
 OF_NOBODY = {"relay_lease", "internal_call", "alembic_version", "promotion"}
 SETTLE_MAY = {
-    "subject": {"tenant_id", "id", "lookup", "deleted", "spent", "spent_at", "consecutive"},
+    "subject": {
+        *("tenant_id", "id", "lookup", "deleted", "cache_version"),
+        *("spent", "spent_at", "consecutive"),
+        *("recovery_spent", "recovery_spent_at", "recovery_consecutive"),
+    },
     "authenticator": {
         "tenant_id",
         "period",

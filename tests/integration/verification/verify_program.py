@@ -16,14 +16,14 @@ import structlog
 
 from libs.logs import configure_logs
 from services.verification.reserve import Cache, Reservation
-from services.verification.settle import ClockOff, Entry, NotNow, Settled, Settler
+from services.verification.settle import Entry, NotNow, Settled, Settler
 from services.verification.use_cases.guesses import Guesses
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import ServiceDatabase
 from tests.integration.verification.conftest import World, running_world
 
 Ask = dict[str, str]
-Written = dict[int, Settled | NotNow | ClockOff]
+Written = list[Settled | NotNow | Exception]
 
 
 def die() -> None:
