@@ -13,7 +13,7 @@ _MUTMUT = Path(sys.executable).with_name("mutmut")
 
 
 def justified(text: str) -> set[str]:
-    """Return the names in a list of `name  reason` lines; without a reason a line counts nothing."""
+    """Return the names in a list of `name  reason` lines; no reason, no justification."""
     lines = (line.split(maxsplit=1) for line in text.splitlines() if not line.startswith("#"))
     return {words[0] for words in lines if len(words) == 2}
 

@@ -1,9 +1,13 @@
+import hmac
+from base64 import urlsafe_b64decode
 from hashlib import blake2b
 from uuid import UUID
 
 import pytest
 from argon2.low_level import Type, hash_secret
 
+from services.verification.domain.budget import Budget, UnsafeBudget, refuse_unsafe
+from services.verification.domain.device import _PREFIX, Token, written
 from services.verification.domain.outcome import Why, why_lost
 from services.verification.domain.pin import pin_holds
 from services.verification.domain.places import credential_place, receipt_key_place
@@ -50,3 +54,19 @@ def test_requests_are_compared_part_by_part() -> None:
 
     assert request_digest(KEY, "a", "bc") == expected
     assert request_digest(KEY, "a", "bc") != request_digest(KEY, "ab", "c")
+
+
+def test_one_guess_a_day_is_a_budget_and_none_is_not() -> None:
+    refuse_unsafe(Budget(capacity=10, per_day=1, consecutive=50))
+
+    with pytest.raises(UnsafeBudget):
+        refuse_unsafe(Budget(capacity=10, per_day=0, consecutive=50))
+
+
+@pytest.mark.security("S9")
+def test_a_device_token_is_made_for_devices_alone() -> None:
+    token = Token(UUID(int=1), key_version=2, generation=3)
+    raw = urlsafe_b64decode(written(token, KEY).removeprefix(_PREFIX) + "=")
+
+    head = token.device_id.bytes + (2).to_bytes(4, "big") + (3).to_bytes(4, "big")
+    assert raw == head + hmac.digest(KEY, b"device" + head, "sha256")
