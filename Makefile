@@ -6,7 +6,7 @@ SERVICES := policy enrollment verification notification recovery
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor test bench test-unit check format requirements schemas traceability chaos sabotage clean-data clean
+.PHONY: help run doctor test bench test-unit check format requirements schemas traceability chaos sabotage mutants clean-data clean
 
 ##@ Use
 run: $(VENV)/.local ## Start everything on this machine and perform the main job (Ctrl-C stops it)
@@ -46,6 +46,8 @@ chaos: $(VENV)/.dev ## The long fault runs, about ten minutes; MINUTES=30 for mo
 	@$(BIN)/python -m tools.chaos --minutes $(or $(MINUTES),10) $(addprefix --only ,$(ONLY))
 sabotage: $(VENV)/.dev ## Break the product on purpose, two dozen times, and see a test fail each time
 	@$(BIN)/python -m tools.sabotage $(addprefix --only ,$(ONLY))
+mutants: $(VENV)/.dev ## Change the domain of verification a bit at a time; what no unit test notices is listed
+	@$(BIN)/mutmut run --max-children 2 > /dev/null; $(BIN)/python -m tools.mutants
 clean: ## Forget the environment
 	rm -rf $(VENV)
 

@@ -28,6 +28,7 @@ from tests.integration.messaging import runs as messaging
 from tests.integration.messaging.bench import TENANT, Bench, event_of, until
 from tests.integration.verification import cancel_runs, grounds, outage_runs, runs
 from tests.integration.verification.conftest import running_world
+from tools import chaos_redis as redis_rounds
 from tools.chaos_authority import AUTHORITY_ROUNDS
 from tools.chaos_ground import Ground
 from tools.chaos_report import ROWS, Result, broken, write_report
@@ -35,7 +36,11 @@ from tools.chaos_report import ROWS, Result, broken, write_report
 _LONGEST_ROUND = 300
 _IDLE_SECONDS = 60
 # Of these the report shows the largest of all rounds, of all others the sum.
-_LARGEST = ("attackers", "bound", "evaluated", "over_limit", "median_recovery_ms", "hot")
+_LARGEST = (
+    *("attackers", "bound", "evaluated", "over_limit", "median_recovery_ms", "hot"),
+    *("most_t_milli", "most_rank_z_milli", "most_effect_milli", "most_connections", "most_tasks"),
+    *("p99_before_ms", "p99_during_ms", "p99_alone_ms", "p99_beside_ms"),
+)
 
 Round = Callable[[Ground], Awaitable[runs.Numbers]]
 
@@ -138,7 +143,14 @@ ROUNDS: dict[str, Round] = {
     "R1": _same_code,
     "R2": _step_border,
     "order": _order,
+    "model": redis_rounds.model,
+    "R3": redis_rounds.flood,
     "R4": _cache_loss,
+    "R5": redis_rounds.split,
+    "R6": redis_rounds.full,
+    "R7": redis_rounds.silent,
+    "R8": redis_rounds.cold,
+    "R9": redis_rounds.overload,
     "R10": _deaths,
     "R11": _cancels,
     "R12": _database_deaths,
@@ -148,6 +160,8 @@ ROUNDS: dict[str, Round] = {
     "R20": _zombies,
     "R21": _replay,
     **AUTHORITY_ROUNDS,
+    "R36": redis_rounds.noisy,
+    "S5": redis_rounds.strangers,
 }
 
 

@@ -53,10 +53,39 @@ ROWS = {
         "two settlers, revocations and claims over the same people",
         "each person's events are numbered without a gap, one for each acceptance; no deadlock",
     ),
+    "model": Row(
+        "codes and guesses in any order with faults of Redis, new processes and time that passes",
+        "each code once, never more guesses than the budget (a model of ten lines says so)",
+    ),
+    "R3": Row(
+        "10,000 wrong codes for one person to two processes, each from a new caller",
+        "evaluated: the limit and not one more; all answers alike",
+    ),
     "R4": Row(
         "Valkey emptied every few milliseconds and killed several times a second in a flood",
         "wrong codes evaluated: the limit and what was in flight at most (`bound`);"
         " no right code accepted twice or refused",
+    ),
+    "R5": Row(
+        "replication stalled, the replica promoted, the old primary still served to one process",
+        "none accepted twice; evaluated: the limit and what was in flight at most (`bound`)",
+    ),
+    "R6": Row(
+        "every policy that forgets; a Redis that is full; a policy that changes at work",
+        "refused; PostgreSQL counts every guess; left alone within seconds",
+    ),
+    "R7": Row(
+        "Redis 200 ms slower, then silent, under load",
+        "judged from PostgreSQL within 2 s, with Redis again within 10 s; tasks and connections"
+        " bounded",
+    ),
+    "R8": Row(
+        "Redis emptied at full load",
+        "one load a person at a time, no more connections than the pool has",
+    ),
+    "R9": Row(
+        "three times as many requests as can be judged, for 60 s",
+        "at least 80 % of the maximum is judged meanwhile; p99 normal again within 10 s",
     ),
     "R10": Row(
         "kill -9 of verification after reserving, while and after committing, before answering",
@@ -133,6 +162,14 @@ ROWS = {
     "R40": Row(
         "kill -9 of PostgreSQL, Valkey and both processes at once, started again in any order",
         "nothing acknowledged is missing, nothing accepted twice, repeats get the first answer",
+    ),
+    "R36": Row(
+        "one tenant asks 50 times as much as another, together more than can be judged",
+        "nobody of the other is turned away",
+    ),
+    "S5": Row(
+        "six kinds of refusal in a random order, for a stranger and for who may know the reason",
+        "the same bytes; Welch's |t| of the times at most 4.5 for the stranger",
     ),
 }
 

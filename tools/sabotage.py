@@ -18,7 +18,9 @@ from pathlib import Path
 from tools.patches import PATCHES, Patch
 
 _ROOT = Path(__file__).parent.parent
-_LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".watchword", ".*_cache", "__pycache__")
+_LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".watchword", "mutants", ".*_cache", "__pycache__"
+)
 _LONGEST_SECONDS = 300
 
 

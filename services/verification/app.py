@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,8 @@ async def build() -> AsyncIterator[Roles]:
     redis = open_cluster(url) if is_cluster(url) else open_redis(url)
     cache = Cache(redis, budget)
     await _refuse_forgetful(cache)
-    async with open_plumbing(SERVICE, settings) as plumbing, redis:
+    async with open_plumbing(SERVICE, settings) as plumbing, redis, AsyncExitStack() as at_last:
+        at_last.push_async_callback(cache.drained)
         health = MessagingHealth()
         parts = assemble(plumbing, settings, cache=cache, health=health)
         consumer = consumer_part(

@@ -130,12 +130,10 @@ class Guesses:
     async def _believed(self, refusal: Refusal, guess: Unpaid) -> Reservation:
         async with tenant_transaction(self._pool, guess.tenant) as tx:
             stored = await store.load_subject(tx, guess.subject)
-        if stored is None or self._is_held_up(stored.failures[guess.family], guess.now):
-            return refusal
-        full = float(self._budget.capacity)
-        await self._cache.tell_unlocked(
-            guess.tenant, guess.subject, version=stored.cache_version, level=full
-        )
+            if stored is None or self._is_held_up(stored.failures[guess.family], guess.now):
+                return refusal
+            version = await store.bump_cache_version(tx, guess.subject)
+        await self._cache.tell_changed(guess.tenant, guess.subject, version=version)
         return await self._reserve_in_cache(guess)
 
     def _is_held_up(self, failures: store.Failures, now: datetime) -> bool:

@@ -347,6 +347,7 @@ async def running_world(
             yield World(stored, plumbing, parts, cache, redis, owners, clock, public)
         stop.set()
         await asyncio.gather(*running)
+        await cache.drained()
 
 
 def settings_for(stored: ServiceDatabase, redis_url: str, folder: Path) -> Settings:

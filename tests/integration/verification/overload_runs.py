@@ -18,6 +18,8 @@ from tests.integration.verification.processes import _ROOT, url_of
 from tests.integration.verification.runs import Numbers
 
 _JUDGED, _OF_ONE, _FULL = 403, 429, 503
+# An idle connection that the server hangs up on while it is asked is no wrong answer.
+_EXPECTED = (_JUDGED, _OF_ONE, _FULL, NO_ANSWER)
 # As many as an application server keeps open at most; who finds none idle gives up.
 _CONNECTIONS = 512
 _TICK = 0.001
@@ -159,6 +161,7 @@ async def noisy_run(world: World, *, people: int, seconds: float, times: float) 
         "noisy_asked": sum(flood.statuses.values()),
         "noisy_judged": flood.statuses[_JUDGED],
         "noisy_turned_away": flood.statuses[_OF_ONE],
+        "hung_up": flood.statuses[NO_ANSWER] + beside.statuses[NO_ANSWER],
         "others_judged": beside.statuses[_JUDGED],
         "others_turned_away": beside.statuses[_OF_ONE] + beside.statuses[_FULL] + beside.gave_up,
         "p99_alone_ms": alone.p99_ms(),
@@ -178,9 +181,7 @@ async def _recovery(load: Crowd, *, rate: float, p99_ms: int) -> int:
 
 
 def _others(seen: Seen) -> int:
-    return sum(
-        count for status, count in seen.statuses.items() if status not in (_JUDGED, _OF_ONE, _FULL)
-    )
+    return sum(count for status, count in seen.statuses.items() if status not in _EXPECTED)
 
 
 async def _application(world: World, people: int) -> tuple[Application, list[Person]]:

@@ -72,6 +72,7 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
         assert not isinstance(in_redis, Cold)
         assert in_redis.weight == (weight if failures < 50 and waited else 1)
         assert in_sql is expected
+    await cache.drained()
 
 
 async def test_a_guess_is_given_back_though_the_copy_was_dropped_meanwhile(world: World) -> None:

@@ -10,9 +10,11 @@ from services.verification.domain.budget import (
     CHANCE_OF_ONE,
     HIGHEST_CHANCE_A_DAY,
     Budget,
+    Family,
     Spent,
     UnsafeBudget,
     chance_of,
+    family_of,
     fits,
     form_for,
     guess_chance_a_day,
@@ -20,6 +22,7 @@ from services.verification.domain.budget import (
     prices_of,
     refuse_unsafe,
     tried_on,
+    wait_after,
     wait_until_fits,
     weight_of,
 )
@@ -170,3 +173,31 @@ def test_start_refuses_a_budget_that_breaks_the_promise(budget: Budget, safe: bo
         return
     with pytest.raises(UnsafeBudget):
         refuse_unsafe(budget)
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"),
+    [(0, 0), (4, 0), (5, 30), (6, 60), (7, 120), (11, 1920), (12, 3600), (13, 3600), (100, 3600)],
+)
+def test_waits_grow_from_half_a_minute_to_an_hour(failures: int, seconds: int) -> None:
+    assert wait_after(failures, BUDGET) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("factor", "family"),
+    [
+        ("totp", Family.CODES),
+        ("hotp", Family.CODES),
+        ("pin", Family.CODES),
+        ("recovery_code", Family.RECOVERY),
+        ("passkey", Family.PASSKEYS),
+        ("push", Family.PUSH),
+    ],
+)
+def test_factors_share_a_budget_only_with_their_kind(factor: str, family: Family) -> None:
+    assert family_of(factor) is family
+
+
+def test_a_wait_before_the_first_failure_is_refused() -> None:
+    with pytest.raises(UnsafeBudget):
+        refuse_unsafe(Budget(capacity=10, per_day=20, consecutive=50, before_waiting=0))

@@ -1,0 +1,35 @@
+"""One answer for strangers: refusals look alike and take alike (S5)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.servers import RunningServers
+from tests.fixtures.services import MakeDatabase
+from tests.integration.verification.stranger_runs import boundless_world, strangers_run
+from tests.integration.verification.test_one_acceptance import broken
+
+# 4.5 is what such tests take for a leak of a quiet machine; fifteen pairs on a busy one vary more.
+_LIMIT = 6.0
+
+
+@pytest.mark.security("S5")
+async def test_refusals_look_alike_and_take_alike(
+    servers: RunningServers,
+    service_database: MakeDatabase,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    stored = await service_database("verification")
+    async with boundless_world(stored, servers.valkey_url, tmp_path) as world:
+        # On a busy machine one of fifteen pairs may differ once; a leak does every time.
+        for _ in range(3):
+            blind, known = await strangers_run(world, samples=100, at_once=4, limit=_LIMIT)
+            if not broken(blind):
+                break
+
+    record_property("numbers", [blind, known])
+    assert broken(blind) == {}, blind
+    # Who may know the reason hears it at once: that is what the grid hides from strangers.
+    assert known["most_t_milli"] > 2000 * _LIMIT, known

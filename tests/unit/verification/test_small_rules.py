@@ -1,0 +1,72 @@
+import hmac
+from base64 import urlsafe_b64decode
+from hashlib import blake2b
+from uuid import UUID
+
+import pytest
+from argon2.low_level import Type, hash_secret
+
+from services.verification.domain.budget import Budget, UnsafeBudget, refuse_unsafe
+from services.verification.domain.device import _PREFIX, Token, written
+from services.verification.domain.outcome import Why, why_lost
+from services.verification.domain.pin import pin_holds
+from services.verification.domain.places import credential_place, receipt_key_place
+from services.verification.domain.subjects import lookup_digest, request_digest
+
+KEY = b"k" * 32
+
+
+@pytest.mark.parametrize(
+    ("spent", "why"), [(None, Why.REVOKED), (True, Why.REPLAYED), (False, Why.OVER_LIMIT)]
+)
+def test_says_why_a_code_that_matched_lost(spent: bool | None, why: Why) -> None:
+    assert why_lost(spent) is why
+
+
+def test_a_pin_holds_for_itself_alone() -> None:
+    kept = hash_secret(b"493817", b"s" * 16, 1, 8, 1, 32, Type.ID)
+
+    assert pin_holds(kept, "493817") is True
+    assert pin_holds(kept, "493818") is False
+
+
+@pytest.mark.security("S9")
+def test_a_credential_belongs_to_one_row_alone() -> None:
+    ids = [UUID(int=n) for n in range(3)]
+
+    place = credential_place(ids[0], ids[1], authenticator_id=ids[2], factor="totp", epoch=7)
+
+    assert place == ("credential", *(str(one) for one in ids), "totp", "7")
+    assert receipt_key_place("id") == ("receipt key", "id")
+
+
+def test_names_are_found_under_keyed_digests_of_their_own_purpose() -> None:
+    digest = lookup_digest(KEY, "anna@example.org")
+
+    expected = blake2b(b"anna@example.org", digest_size=32, key=KEY, person=b"subject").digest()
+    assert digest == expected
+    assert digest != lookup_digest(b"o" * 32, "anna@example.org")
+
+
+def test_requests_are_compared_part_by_part() -> None:
+    parts = b"\0\0\0\x01a\0\0\0\x02bc"
+    expected = blake2b(parts, digest_size=32, key=KEY, person=b"request").digest()
+
+    assert request_digest(KEY, "a", "bc") == expected
+    assert request_digest(KEY, "a", "bc") != request_digest(KEY, "ab", "c")
+
+
+def test_one_guess_a_day_is_a_budget_and_none_is_not() -> None:
+    refuse_unsafe(Budget(capacity=10, per_day=1, consecutive=50))
+
+    with pytest.raises(UnsafeBudget):
+        refuse_unsafe(Budget(capacity=10, per_day=0, consecutive=50))
+
+
+@pytest.mark.security("S9")
+def test_a_device_token_is_made_for_devices_alone() -> None:
+    token = Token(UUID(int=1), key_version=2, generation=3)
+    raw = urlsafe_b64decode(written(token, KEY).removeprefix(_PREFIX) + "=")
+
+    head = token.device_id.bytes + (2).to_bytes(4, "big") + (3).to_bytes(4, "big")
+    assert raw == head + hmac.digest(KEY, b"device" + head, "sha256")
