@@ -304,6 +304,14 @@ PATCHES = (
         f"{_T}/test_families_and_waits.py",
     ),
     Patch(
+        "lease-for-nothing",
+        f"{_V}/scripts/coarse.lua",
+        "math.floor(capacity - level)",
+        "most",
+        "one source cannot try one code on everybody",
+        f"{_T}/test_coarse.py",
+    ),
+    Patch(
         "wait-for-locked-rows",
         f"{_V}/settle.sql",
         "FOR UPDATE OF s SKIP LOCKED",

@@ -32,9 +32,12 @@ from services.verification.api.unlocks import unlock_routes
 from services.verification.api.verify import fast_lane
 from services.verification.authority import AuthorityWatch
 from services.verification.cluster_map import is_cluster
+from services.verification.coarse import Coarse
 from services.verification.consumer import TOPICS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
+from services.verification.domain.coarse import Limit, Limits
+from services.verification.domain.coarse import refuse_unsafe as refuse_unsafe_limits
 from services.verification.gateways import Owners
 from services.verification.lookups import Lookups
 from services.verification.reserve import Cache, open_cluster, open_redis
@@ -76,6 +79,7 @@ class Assembled:
     watch: AuthorityWatch
     lag: LoopLag
     lookups: Lookups
+    coarse: Coarse
     refusals: Refusals
     receipts: Receipts
     claims: ClaimWorker
@@ -120,6 +124,7 @@ async def build() -> AsyncIterator[Roles]:
                 parts.lookups.run,
                 parts.watch.run,
                 parts.lag.run,
+                parts.coarse.run,
                 parts.door.room.run,
                 _summing_up(parts.refusals),
                 _watching(cache),
@@ -138,6 +143,17 @@ def budget_of(settings: Settings) -> Budget:
     )
     refuse_unsafe(budget)
     return budget
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits over many subjects; raises UnsafeLimit for what shuts everybody out."""
+    limits = Limits(
+        tenant=Limit(settings.tenant_guesses_at_once, settings.tenant_guesses_a_day),
+        application=Limit(settings.application_guesses_at_once, settings.application_guesses_a_day),
+        source=Limit(settings.source_guesses_at_once, settings.source_guesses_a_day),
+    )
+    refuse_unsafe_limits(limits)
+    return limits
 
 
 def assemble(
@@ -169,6 +185,7 @@ def assemble(
     credentials = Credentials(pool, data_keys, cache, owners, clock)
     claims = ClaimWorker(plumbing.worker_pool, credentials.fulfil)
     refusals = Refusals(pool, clock)
+    coarse = Coarse(cache, clock)
     verify = Verify(
         pool=pool,
         lookups=lookups,
@@ -178,6 +195,8 @@ def assemble(
         refusals=refusals,
         data_keys=data_keys,
         clock=clock,
+        coarse=coarse,
+        limits=limits_of(settings),
     )
     receipts = Receipts(pool=pool, data_keys=data_keys, clock=clock, issuer=settings.receipt_issuer)
     devices = Devices(pool, data_keys, clock, settings.remember_for)
@@ -218,6 +237,7 @@ def assemble(
         watch=watch,
         lag=lag,
         lookups=lookups,
+        coarse=coarse,
         refusals=refusals,
         receipts=receipts,
         claims=claims,

@@ -23,10 +23,12 @@ from redis.exceptions import RedisError, ResponseError
 from services.verification.cluster_calls import ClusterCalls
 from services.verification.cluster_map import Cluster
 from services.verification.domain.budget import GUESSED, Budget, Family, prices_of
+from services.verification.domain.coarse import Limit
 from services.verification.redis_line import Argument
 from services.verification.script_calls import CacheDown, ScriptCalls
 from services.verification.scripts import (
     CHANGED,
+    COARSE,
     DROP,
     FAILED,
     FILL,
@@ -90,6 +92,13 @@ _LOG = structlog.get_logger("cache")
 _SUFFIX = {Family.CODES: "", Family.RECOVERY: "r"}
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[CachedAuthenticator, ...])
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """A place where wrong codes of many subjects are counted, and how many may be."""
+
+    key: str
+    limit: Limit
 
 
 class NotSafeToUse(Exception):  # noqa: N818
@@ -260,6 +269,18 @@ class Cache:
                 for one in GUESSED
             )
         )
+
+    async def charge_coarse(self, bucket: Bucket, *, now: datetime, most: int, back: int) -> int:
+        """Give `back` guesses to a bucket of many subjects, then take at most `most` out of it."""
+        limit = bucket.limit
+        granted = await self._calls.call(
+            COARSE,
+            f"b:{bucket.key}",
+            [now.timestamp(), limit.at_once, limit.per_second, most, back],
+        )
+        if not isinstance(granted, int):
+            raise CacheDown("unreadable answer")
+        return granted
 
     async def drained(self) -> None:
         """Return when Redis has heard all that it was to be told."""

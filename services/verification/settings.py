@@ -21,7 +21,8 @@ class Settings(ServiceSettings):
     failures holds `guesses_at_once` and loses `guesses_a_day` in 24 hours; the start refuses what
     would make blind guessing too likely. After
     `failures_before_waiting` failures in a row each further one is followed by a wait: 30 seconds,
-    then twice as long each time, up to an hour.
+    then twice as long each time, up to an hour. Over all subjects together, wrong codes of a
+    tenant, an application and a source are limited likewise.
     `names_in_memory` subjects are found without asking PostgreSQL. `receipt_issuer` is
     what receipts say of who issued them: the address by which applications know this deployment.
     A device that is remembered is asked again after `remember_for`; 0 remembers none. Of the
@@ -42,6 +43,12 @@ class Settings(ServiceSettings):
     guesses_a_day: int = 20
     consecutive_failures: int = 50
     failures_before_waiting: int = 5
+    tenant_guesses_at_once: int = 10_000
+    tenant_guesses_a_day: int = 100_000
+    application_guesses_at_once: int = 10_000
+    application_guesses_a_day: int = 100_000
+    source_guesses_at_once: int = 100
+    source_guesses_a_day: int = 1_000
     names_in_memory: int = 100_000
     places: int = Field(default=256, ge=8)
     receipt_issuer: str = Field(default="https://watchword.invalid", min_length=1)

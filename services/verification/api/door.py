@@ -37,7 +37,7 @@ from services.verification.domain.receipt import SigningKey
 from services.verification.domain.room import Turned
 from services.verification.settle import AuthorityDown, ClockOff
 from services.verification.use_cases.devices import Devices, Kept
-from services.verification.use_cases.question import Attempt
+from services.verification.use_cases.question import Attempt, NamedLimit
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.verify import Verify
 
@@ -70,6 +70,8 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_code: str | None = None
     receipt: ReceiptWanted | None = None
     device: DeviceWanted | None = None
+    source: str | None = None
+    limits: tuple[NamedLimit, ...] = ()
 
     @property
     def remember(self) -> bool:
@@ -195,6 +197,8 @@ class Door:
             remember=question.remember,
             policy_version=known.policy.version,
             next_code=question.next_code,
+            source=question.source,
+            limits=question.limits,
         )
         try:
             return await self.verify(attempt)

@@ -18,6 +18,7 @@ from services.verification.api.schemas import (
     VerifyRequest,
 )
 from services.verification.use_cases.decide import Decide, PolicyUnknown
+from services.verification.use_cases.question import NamedLimit
 
 IdempotencyKey = Annotated[
     str | None,
@@ -88,7 +89,14 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
         wanted = ReceiptWanted(body.receipt.nonce) if body.receipt is not None else None
         device = DeviceWanted(body.device.remember) if body.device is not None else None
         question = Question(
-            body.subject, body.code, body.authenticator, body.next_code, wanted, device
+            body.subject,
+            body.code,
+            body.authenticator,
+            body.next_code,
+            wanted,
+            device,
+            body.source,
+            tuple(NamedLimit(own.name, own.guesses, own.seconds) for own in body.limits),
         )
         envelope = Envelope(
             authorization=request.headers["authorization"],

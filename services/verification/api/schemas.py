@@ -4,10 +4,19 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+)
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor
+from services.verification.domain.coarse import place_of
 from services.verification.domain.decision import DecisionKind, Reason
 
 # A body that is refused must not be quoted: it may hold a code.
@@ -67,6 +76,26 @@ class DecisionAnswer(BaseModel):
     device: DeviceKept | None = None
 
 
+def _is_address(text: str) -> str:
+    try:
+        place_of(text)
+    except ValueError:
+        raise ValueError("not an IPv4 or IPv6 address") from None
+    return text
+
+
+Source = Annotated[str, StringConstraints(strict=True, max_length=45), AfterValidator(_is_address)]
+
+
+class OwnLimit(BaseModel):
+    """So many wrong codes in so many seconds."""
+
+    model_config = _STRICT
+    name: Annotated[str, StringConstraints(strict=True, pattern=r"^[!-~]{1,64}$")]
+    guesses: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+    seconds: Annotated[StrictInt, Field(ge=1, le=86_400)]
+
+
 class ReceiptRequest(BaseModel):
     """Asks for a signed receipt that says this nonce."""
 
@@ -92,6 +121,17 @@ class VerifyRequest(BaseModel):
         examples=["492039", "7HJ2K-9QXW4"],
     )
     authenticator: UUID | None = None
+    source: Source | None = Field(
+        None,
+        description="The address of the person's device, IPv4 or IPv6. Wrong codes are limited for"
+        " each source over all people (of IPv6 for each /64); it is kept as a digest only.",
+        examples=["203.0.113.7"],
+    )
+    limits: Annotated[list[OwnLimit], Field(max_length=4)] = Field(
+        default=[],
+        description="Limits of the application's own, each under a name that it chooses, such as"
+        " a form or a session: no code is looked at once one of them is used up.",
+    )
     next_code: NextCode | None = Field(
         None,
         description="The code that the same HOTP token shows after `code`. With both of them its"

@@ -21,13 +21,14 @@ _CODE = re.compile("[0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
 _NEXT_CODE = re.compile("[0-9]{6,8}")
 _KEY = re.compile("[!-~]{8,255}")
 _NONCE = re.compile("[!-~]{8,128}")
+_ANY_NONCE = "a" * 8
 # Subject and code are each a name and a text in quotation marks; more marks say more than that.
 _PLAIN = 8
 _NAMES = tuple(
     f'"{name}"'.encode()
     for name in (
         *("subject", "code", "authenticator", "next_code"),
-        *("receipt", "nonce", "device", "remember"),
+        *("receipt", "nonce", "device", "remember", "source", "limits"),
     )
 )
 
@@ -100,7 +101,9 @@ def _question(body: bytes) -> Question | None:
         question = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    if question.receipt is not None and not _NONCE.fullmatch(question.receipt.nonce):
+    nonce = question.receipt.nonce if question.receipt is not None else _ANY_NONCE
+    # Addresses and limits are the app's to look at.
+    if question.source is not None or question.limits or not _NONCE.fullmatch(nonce):
         return None
     if question.next_code is not None and not _NEXT_CODE.fullmatch(question.next_code):
         return None

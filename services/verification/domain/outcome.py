@@ -23,6 +23,7 @@ class Why(StrEnum):
     BUDGET = "budget"
     LOCKED = "locked"
     WAITING = "waiting"
+    LIMIT = "limit"
     TOO_MANY_AT_ONCE = "too_many_at_once"
     AFTER_FAILOVER = "after_failover"
 

@@ -8,12 +8,21 @@ import msgspec
 
 from libs.clock import Clock
 from libs.sealing.data_keys import DataKeys
+from services.verification.domain.coarse import Limits, limit_of, place_of
 from services.verification.domain.outcome import Accepted, CallerChanged, KeyReused
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
 from services.verification.lookups import Name, StoredAnswer
-from services.verification.reserve import CachedAuthenticator
+from services.verification.reserve import Bucket, CachedAuthenticator
 from services.verification.settle import Idempotency, KnownCaller
+
+
+class NamedLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit of the caller's own: so many wrong codes in so many seconds, under a name."""
+
+    name: str
+    guesses: int
+    seconds: int
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -34,6 +43,8 @@ class Attempt(msgspec.Struct, frozen=True):
     remember: bool = False
     policy_version: int = 0
     next_code: str | None = None
+    source: str | None = None
+    limits: Sequence[NamedLimit] = ()
 
     def may_use(self, one: CachedAuthenticator) -> bool:
         """Tell whether this authenticator may judge it, whatever its codes look like."""
@@ -52,9 +63,12 @@ class Question(msgspec.Struct, frozen=True):
     name: Name
     idempotency: Idempotency | None
     now: datetime
+    buckets: Sequence[Bucket]
 
 
-async def question_of(attempt: Attempt, *, data_keys: DataKeys, clock: Clock) -> Question:
+async def question_of(
+    attempt: Attempt, *, data_keys: DataKeys, clock: Clock, limits: Limits
+) -> Question:
     """Return the attempt with its digests, under the tenant's key, and the time it came."""
     tenant = attempt.caller.tenant
     key = (await data_keys.newest(tenant=tenant, purpose=LOOKUP)).key
@@ -64,7 +78,24 @@ async def question_of(attempt: Attempt, *, data_keys: DataKeys, clock: Clock) ->
         name=Name(tenant, lookup_digest(key, attempt.subject)),
         idempotency=_idempotency(key, attempt),
         now=clock(),
+        buckets=_buckets(attempt, limits, key),
     )
+
+
+def _buckets(attempt: Attempt, limits: Limits, key: bytes) -> Sequence[Bucket]:
+    caller = attempt.caller
+    buckets = [
+        Bucket(f"t/{caller.tenant}", limits.tenant),
+        Bucket(f"a/{caller.tenant}/{caller.application_id}", limits.application),
+    ]
+    # Under the tenant's key: no address and no word of a caller lies in Redis.
+    if attempt.source is not None:
+        digest = request_digest(key, "source", place_of(attempt.source)).hex()
+        buckets.append(Bucket(f"s/{caller.tenant}/{digest}", limits.source))
+    for own in attempt.limits:
+        digest = request_digest(key, "limit", str(caller.application_id), own.name).hex()
+        buckets.append(Bucket(f"n/{caller.tenant}/{digest}", limit_of(own.guesses, own.seconds)))
+    return buckets
 
 
 def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:

@@ -16,6 +16,7 @@ from services.verification.domain.outcome import Refused, Why
 _REASONS = {
     Why.BUDGET: LockReason.BUDGET,
     Why.WAITING: LockReason.BUDGET,
+    Why.LIMIT: LockReason.BUDGET,
     Why.LOCKED: LockReason.CONSECUTIVE_FAILURES,
 }
 

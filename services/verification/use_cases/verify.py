@@ -17,7 +17,9 @@ from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
 from services.verification import announcements
+from services.verification.coarse import Coarse
 from services.verification.domain.budget import family_of_code, tried_on
+from services.verification.domain.coarse import Limits
 from services.verification.domain.outcome import (
     Accepted,
     CallerChanged,
@@ -71,22 +73,31 @@ class Verify:
     compute: Compute
     settler: Settler
     refusals: Refusals
+    coarse: Coarse
+    limits: Limits
     data_keys: DataKeys
     clock: Clock
 
     async def __call__(self, attempt: Attempt) -> Outcome:
         """Return how the code was judged, once that is durable; raises AuthorityDown."""
         try:
-            question = await question_of(attempt, data_keys=self.data_keys, clock=self.clock)
-            return await self._judge(question)
+            question = await question_of(
+                attempt, data_keys=self.data_keys, clock=self.clock, limits=self.limits
+            )
+            outcome = await self._judge(question)
         except INFRASTRUCTURE_ERRORS as error:
             raise AuthorityDown(type(error).__name__) from None
+        if isinstance(outcome, Accepted):
+            self.coarse.give_back(question.buckets)
+        return outcome
 
     async def _judge(self, question: Question) -> Outcome:
         subject = await self.lookups.subject_ref(question.name)
         if subject is None:
             return await self._unjudged(question)
         attempt = question.attempt
+        if not await self.coarse.spend(question.buckets):
+            return await self._refuse(question, subject, Refused(Why.LIMIT))
         charged = await self.guesses.reserve(
             Unpaid(
                 question.tenant,

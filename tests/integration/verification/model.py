@@ -63,7 +63,9 @@ class Ground:
         """Start a process, in the place of the one before."""
         exits = AsyncExitStack()
         url = self.valkey.url()
-        opening = running_world(self.stored, url, self.folder, clock=self.clock)
+        # A Redis that is only slow, on a busy machine, would count as away.
+        patience = timedelta(seconds=10)
+        opening = running_world(self.stored, url, self.folder, clock=self.clock, patience=patience)
         world = await exits.enter_async_context(opening)
         if which < len(self.worlds):
             old, self.exits[which] = self.exits[which], exits

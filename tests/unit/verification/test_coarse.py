@@ -1,0 +1,45 @@
+import pytest
+
+from services.verification.domain.coarse import (
+    Limit,
+    Limits,
+    UnsafeLimit,
+    limit_of,
+    place_of,
+    refuse_unsafe,
+)
+
+USUAL = Limit(100, 1000)
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:DB8:1:2::ffff", "2001:db8:1:2::"),
+    ],
+)
+def test_a_source_has_one_form(address: str, place: str) -> None:
+    assert place_of(address) == place
+
+
+@pytest.mark.parametrize("text", ["", "203.0.113", "203.0.113.7/24", "example.org", "1", " ::1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        place_of(text)
+
+
+def test_a_limit_of_the_callers_own_empties_in_its_time() -> None:
+    limit = limit_of(20, 3600)
+
+    assert limit.at_once == 20
+    assert limit.per_second * 3600 == pytest.approx(20)
+
+
+@pytest.mark.parametrize("limit", [Limit(9, 100), Limit(100, 99)])
+def test_limits_that_shut_everybody_out_are_refused(limit: Limit) -> None:
+    with pytest.raises(UnsafeLimit):
+        refuse_unsafe(Limits(tenant=USUAL, application=USUAL, source=limit))
+    refuse_unsafe(Limits(USUAL, USUAL, USUAL))
