@@ -3,6 +3,7 @@ import time
 import pyotp
 import pytest
 
+from deploy.local.front_door import ROUTES
 from tests.e2e.people import Tenancy, until
 
 # One system for all of these tests: they run in one worker, one after another.
@@ -131,6 +132,8 @@ async def test_the_api_documents_name_keys_and_problems(tenancy: Tenancy) -> Non
         operations = [one for path in document["paths"].values() for one in path.values()]
 
         assert "ProblemBody" in document["components"]["schemas"]
+        # What is described is what the front door leads to.
+        assert all(path.startswith(ROUTES[service]) for path in document["paths"])
         assert len({one["operationId"] for one in operations}) == len(operations)
         for one in operations:
             # The keys of receipts are everybody's.
