@@ -36,19 +36,22 @@ class Writer:
             "Idempotency-Key: "
         )
 
-    def write(self, number: int, code: str) -> bytes:
+    def write(self, number: int, code: str, *, receipt: bool = False) -> bytes:
         """Return the request to judge a code."""
-        body = f'{{"subject": "{name_of(number)}", "code": "{code}"}}'
+        wanted = ', "receipt": {"nonce": "0123456789abcdef"}' if receipt else ""
+        body = f'{{"subject": "{name_of(number)}", "code": "{code}"{wanted}}}'
         repeat = f"{self._run}{next(self._count):012x}"
         return f"{self._head}{repeat}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def accepted(writer: Writer, people: People, take: TakeTurn) -> Asks:
+def accepted(writer: Writer, people: People, take: TakeTurn, *, receipt: bool = False) -> Asks:
     """Return requests with right codes, each of them for the first time."""
 
     def ask() -> bytes | None:
         turn = take()
-        return None if turn is None else writer.write(turn[0], people.code(*turn))
+        if turn is None:
+            return None
+        return writer.write(turn[0], people.code(*turn), receipt=receipt)
 
     return Asks("accepted", 200, ask)
 

@@ -1,12 +1,16 @@
 """Servers that do nothing, run exactly as the services are: what a request costs at least.
 
-python -m bench.verify.baselines fastapi|typed|asgi PORT
+python -m bench.verify.baselines fastapi|typed|asgi|installed PORT
+
+`installed` is the same app as `fastapi`, served as `pip install fastapi uvicorn` serves it: on
+asyncio's own loop, with h11, without a line in a log for each request.
 """
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -68,13 +72,21 @@ def asgi_noop() -> ASGIApp:
     return nothing
 
 
-APPS = {"fastapi": fastapi_noop, "typed": typed_noop, "asgi": asgi_noop}
+APPS = {
+    "fastapi": fastapi_noop,
+    "typed": typed_noop,
+    "asgi": asgi_noop,
+    "installed": fastapi_noop,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM, through the same code as a service's `api` role."""
     name, port = arguments
     app = APPS[name]()
+    if name == "installed":
+        uvicorn.run(app, port=int(port), loop="asyncio", http="h11", access_log=False)
+        return 0
 
     @asynccontextmanager
     async def build() -> AsyncIterator[Roles]:

@@ -60,6 +60,7 @@ class Measuring:
         self._turns = Turns(people.right)
         self._writer = asks.Writer(key=key)
         self._right = asks.accepted(self._writer, people, self._turns.take)
+        self._with_receipt = asks.accepted(self._writer, people, self._turns.take, receipt=True)
         self._nothing = asks.same_each_time(self._writer)
         self._measured = Measured()
 
@@ -73,6 +74,8 @@ class Measuring:
             for at_once in AT_ONCE:
                 await self._codes_are_left(say)
                 await self._pair(f"c{at_once}", self._right, at_once=at_once)
+            await self._codes_are_left(say)
+            await self._pair(f"receipt_c{MIDDLE}", self._with_receipt, at_once=MIDDLE)
             await self._others()
         await self._wrong_codes(say)
         await self._refusals(say)
@@ -131,9 +134,12 @@ class Measuring:
 
     async def _others(self) -> None:
         seconds, measured = self._plan.other_seconds, self._measured
-        for name in ("asgi", "typed"):
-            done = await self._rounds.baseline(name, self._nothing, at_once=MIDDLE, seconds=seconds)
-            measured.baselines.setdefault(f"{name}_c{MIDDLE}", []).append(done)
+        installed = [("installed", at_once) for at_once in AT_ONCE]
+        for name, at_once in (("asgi", MIDDLE), ("typed", MIDDLE), *installed):
+            done = await self._rounds.baseline(
+                name, self._nothing, at_once=at_once, seconds=seconds
+            )
+            measured.baselines.setdefault(f"{name}_c{at_once}", []).append(done)
         ground = self._running.ground
         reserves = await raw.reserves(ground, seconds=seconds)
         measured.stores.setdefault("reserve", []).append(reserves)

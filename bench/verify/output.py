@@ -28,6 +28,11 @@ def table(medians: Figures, spread: Figures) -> str:
     busy, rates = _numbers(medians.latency_ms["busy"]), _numbers(medians.rps)
     least = ", ".join(f"{name} {value:.0f}" for name, value in _numbers(medians.least_us).items())
     lines += [
+        f"{name}: " + ", ".join(f"{kind} {value:.2f}" for kind, value in _numbers(ratios).items())
+        for name, ratios in medians.ratios.items()
+        if "installed" in name
+    ]
+    lines += [
         f"with {rates['busy']:.0f} a second, 60 % of the highest load: p50 {busy['p50']:.1f} ms,"
         f" p99 {busy['p99']:.1f} ms",
         f"the least possible, in µs: {least}; one connection commits {rates['raw_commit']:.0f}"

@@ -31,8 +31,8 @@ class Plan:
     def total_seconds(self) -> float:
         """Return about how long all of it takes."""
         pairs = len(AT_ONCE) * (self.noop_seconds + self.service_seconds)
-        # Two more pairs (wrong, refused), two more baselines, two stores.
-        others = 2 * (self.noop_seconds + self.service_seconds) + 4 * self.other_seconds
+        # Three more pairs (receipt, wrong, refused), five more baselines, two stores.
+        others = 3 * (self.noop_seconds + self.service_seconds) + 7 * self.other_seconds
         setting_up = _START_SECONDS + self.people / _PEOPLE_A_SECOND + 1.3 * self.warm_up_seconds
         return setting_up + self.rounds * (pairs + others) + self.open_seconds
 

@@ -19,6 +19,7 @@ _PROCESSES = {
     "relay": "relay to Kafka",
 }
 _TITLES = {"c1": "1 connection", "c32": "32", "c128": "128", "wrong_c32": "32, wrong codes"}
+_TITLES |= {"receipt_c32": "32, with a receipt"}
 _TITLES |= {"refused_c32": "32, no guess left"}
 _LEFT, _TOP, _BAR, _GAP, _GROUP_GAP, _HEIGHT = 60, 70, 46, 8, 44, 300
 Layers = Mapping[str, float]

@@ -16,6 +16,7 @@ Summary = Callable[[Sequence[float], int], Figure]
 RIGHT = tuple(f"c{at_once}" for at_once in AT_ONCE)
 _MIDDLE = f"c{MIDDLE}"
 PARTS = (*SYSTEM, "kafka")
+_KINDS = ("receipt", "wrong", "refused")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def figures(measured: Measured, summary: Summary) -> Figures:
     """Sum all rounds up, by `median` or `ends`."""
     pairs = measured.pairs
     return Figures(
-        ratios=_ratios(pairs, summary),
+        ratios=_ratios(pairs, summary) | _beside_installed(measured, summary),
         layers_us={name: _layers(pairs[name], summary) for name in pairs},
         latency_ms={
             name: _latency(tallies, summary) for name, tallies in _service_tallies(measured).items()
@@ -65,7 +66,7 @@ def figures(measured: Measured, summary: Summary) -> Figures:
 
 def _ratios(pairs: Mapping[str, Sequence[Pair]], summary: Summary) -> dict[str, Table]:
     kinds = {"": {name: name for name in RIGHT}}
-    kinds |= {f"{kind}_": {_MIDDLE: f"{kind}_{_MIDDLE}"} for kind in ("wrong", "refused")}
+    kinds |= {f"{kind}_": {_MIDDLE: f"{kind}_{_MIDDLE}"} for kind in _KINDS}
     found: dict[str, Table] = {}
     for kind, names in kinds.items():
         service = "service_vs_noop" if not kind else f"{kind}vs_noop"
@@ -74,6 +75,25 @@ def _ratios(pairs: Mapping[str, Sequence[Pair]], summary: Summary) -> dict[str, 
                 short: summary([ratio(pair) for pair in pairs[long]], 2)
                 for short, long in names.items()
             }
+    return found
+
+
+def _beside_installed(measured: Measured, summary: Summary) -> dict[str, Table]:
+    """Return the ratios to the same no-op as `pip install fastapi uvicorn` serves it."""
+    found: dict[str, Table] = {}
+    for name, parts in (("service", ("service",)), ("system", SYSTEM)):
+        found[f"{name}_vs_installed_noop"] = {
+            kind: summary(
+                [
+                    sum(pair.service.cost[part] for part in parts) / installed.cost["noop"]
+                    for pair, installed in zip(
+                        measured.pairs[kind], measured.baselines[f"installed_{kind}"], strict=True
+                    )
+                ],
+                2,
+            )
+            for kind in RIGHT
+        }
     return found
 
 
