@@ -222,8 +222,10 @@ class Verify:
             await self._announce_doubt(paid, one)
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return fenced_off
-        # The copy was wrong about something: the next guess begins with what PostgreSQL knows.
-        await self.guesses.is_stale(question.tenant, paid.subject_ref)
+        if standing.spent is not True:
+            # The copy was wrong about something: the next guess begins with what PostgreSQL knows.
+            # (Not of a replay: what is spent a copy need not know, and a flood of them is cheap.)
+            await self.guesses.is_stale(question.tenant, paid.subject_ref)
         outcome = await self._fail(paid, [one], why_lost(standing.spent))
         return first or outcome
 
