@@ -337,7 +337,7 @@ PATCHES = (
     ),
     Patch(
         "one-key-twice-in-a-batch",
-        f"{_V}/settle.py",
+        f"{_V}/entries.py",
         "            later.add(n)\n",
         "            pass\n",
         "one Idempotency-Key has one acceptance in a batch",

@@ -16,7 +16,7 @@ from libs.postgres.pool import Pool, tenant_transaction
 from libs.web.api_keys import KeyParts, read_api_key
 from libs.web.callers import Caller
 from services.verification.domain.decision import Policy
-from services.verification.settle import KnownCaller
+from services.verification.entries import KnownCaller
 from services.verification.store.policies import policy_of
 
 _KEPT = timedelta(seconds=1)

@@ -8,9 +8,8 @@ tried again with a later batch: nobody waits for the lock of another.
 import asyncio
 import random
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from importlib.resources import files
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -19,12 +18,12 @@ import structlog
 from contracts.envelope import application_key
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from libs.batching import Batches
-from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 from libs.postgres.line import FAILURES, Line
 from services.verification.authority import note_promotion
 from services.verification.domain.budget import Budget, Family
 from services.verification.domain.clock import TOLERANCE
 from services.verification.domain.promotion import MARGIN, RECOVERY_CODES_WAIT
+from services.verification.entries import Entry, Settled, columns, of_keys_seen
 
 _LOG = structlog.get_logger("settle")
 _SETTLE = files(__package__).joinpath("settle.sql").read_text()
@@ -52,71 +51,6 @@ class AuthorityDown(Exception):  # noqa: N818
 
 class ClockOff(AuthorityDown):
     """Our clock is too far from PostgreSQL's: nothing is judged here."""
-
-
-class KnownCaller(msgspec.Struct, frozen=True):
-    """The application that asks, in the version that this process knows of it and its policy."""
-
-    tenant: UUID
-    application_id: UUID
-    version: int
-    policy_version: int
-
-
-class Idempotency(msgspec.Struct, frozen=True):
-    """The caller's Idempotency-Key and request, as digests, for the answer to be repeated.
-
-    What a repeat cannot know but has to say again stands behind the digest of the request.
-    """
-
-    key: bytes
-    request: bytes
-
-
-class Acceptance(msgspec.Struct, frozen=True):
-    """The code of `step` matched; PostgreSQL has the last word.
-
-    `pair`: so did the code after it.
-    """
-
-    authenticator_id: UUID
-    epoch: int
-    step: int
-    idempotency: Idempotency | None
-    pair: bool = False
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One request to settle: accepted if there is an acceptance, otherwise a failure to count.
-
-    `lookup` is the digest of the name that was asked for, `weight` what the guess costs, and
-    `charged` says that PostgreSQL itself has charged it, to the budget of
-    `family`; `lock_event` is written where this
-    failure locks the subject.
-    """
-
-    caller: KnownCaller
-    subject_ref: UUID
-    lookup: bytes
-    now: datetime
-    weight: int
-    charged: bool
-    family: Family
-    acceptance: Acceptance | None
-    event: CloudEvent
-    lock_event: CloudEvent | None
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """Whether the entry took effect; for a failure, how many in a row, how full the bucket.
-
-    `version` is that of the subject then, by which later changes are told from it.
-    """
-
-    took_effect: bool
-    consecutive: int = 0
-    spent: float = 0.0
-    version: int = 0
 
 
 class NotNow(msgspec.Struct, frozen=True):
@@ -204,7 +138,7 @@ class Settler:
                 await self._line.close()
 
     async def _settle_batch(self, entries: list[Entry]) -> list[Settled | NotNow | Exception]:
-        later = _of_keys_seen(entries)
+        later = of_keys_seen(entries)
         if not later:
             return await self._settle_all(entries)
         settled = iter(await self._settle_all([e for n, e in enumerate(entries) if n not in later]))
@@ -255,7 +189,7 @@ class Settler:
     def _arguments(self, entries: list[Entry]) -> list[object]:
         callers = {caller: n for n, caller in enumerate({entry.caller for entry in entries})}
         return [
-            *_columns(entries, callers),
+            *columns(entries, callers),
             *self._limits,
             EVENTS.name,
             APPLICATIONS.name,
@@ -284,56 +218,3 @@ def _settled(row: asyncpg.Record) -> Settled:
 def _is_unclear(entry: Entry, row: asyncpg.Record | None) -> bool:
     """Tell whether an entry was left out, or its caller was."""
     return row is None or (entry.acceptance is not None and row["without_caller"])
-
-
-def _of_keys_seen(entries: list[Entry]) -> set[int]:
-    """Return which entries share their Idempotency-Key with one before them: these come later."""
-    seen: set[tuple[UUID, bytes]] = set()
-    later = set()
-    for n, entry in enumerate(entries):
-        if entry.acceptance is None or entry.acceptance.idempotency is None:
-            continue
-        key = (entry.caller.application_id, entry.acceptance.idempotency.key)
-        if key in seen:
-            later.add(n)
-        seen.add(key)
-    return later
-
-
-def _columns(entries: list[Entry], callers: dict[KnownCaller, int]) -> list[list[object]]:
-    rows = [
-        (
-            n,
-            entry.caller.tenant,
-            entry.subject_ref,
-            entry.lookup,
-            entry.now,
-            float(entry.weight),
-            entry.charged,
-            entry.event.id,
-            entry.event.type,
-            body_without_sequence(entry.event),
-            *_lock_of(entry.lock_event),
-            *_accepted(entry.acceptance),
-            callers[entry.caller],
-            *_repeatable(entry.acceptance),
-        )
-        for n, entry in enumerate(entries)
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _lock_of(event: CloudEvent | None) -> tuple[str | None, UUID | None]:
-    return (body_without_sequence(event), event.id) if event is not None else (None, None)
-
-
-def _accepted(acceptance: Acceptance | None) -> tuple[UUID | None, int | None, int | None]:
-    if acceptance is None:
-        return None, None, None
-    return acceptance.authenticator_id, acceptance.epoch, acceptance.step
-
-
-def _repeatable(acceptance: Acceptance | None) -> tuple[bytes | None, bytes | None]:
-    if acceptance is None or acceptance.idempotency is None:
-        return None, None
-    return acceptance.idempotency.key, acceptance.idempotency.request

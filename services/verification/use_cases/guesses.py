@@ -18,6 +18,7 @@ from services.verification.domain.budget import (
     wait_until_fits,
 )
 from services.verification.domain.outcome import Refused, Why
+from services.verification.entries import Settled
 from services.verification.reserve import (
     Cache,
     CachedAuthenticator,
@@ -29,7 +30,6 @@ from services.verification.reserve import (
     prices,
 )
 from services.verification.script_calls import CacheDown
-from services.verification.settle import Settled
 from services.verification.store import subjects as store
 
 # With Redis down PostgreSQL does its work; more than this at once would sink it too.

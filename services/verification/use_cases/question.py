@@ -12,9 +12,9 @@ from services.verification.domain.coarse import Limits, limit_of, place_of
 from services.verification.domain.outcome import Accepted, CallerChanged, KeyReused
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
+from services.verification.entries import Idempotency, KnownCaller
 from services.verification.lookups import Name, StoredAnswer
 from services.verification.reserve import Bucket, CachedAuthenticator
-from services.verification.settle import Idempotency, KnownCaller
 
 
 class NamedLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,17 +30,10 @@ from services.verification.domain.outcome import (
     why_lost,
 )
 from services.verification.domain.promotion import Spending, is_fenced_off, wait_behind
+from services.verification.entries import Acceptance, Entry, Settled
 from services.verification.lookups import Asked, Lookups
 from services.verification.reserve import CachedAuthenticator
-from services.verification.settle import (
-    ANSWERS_KEPT,
-    Acceptance,
-    AuthorityDown,
-    ClockOff,
-    Entry,
-    Settled,
-    Settler,
-)
+from services.verification.settle import ANSWERS_KEPT, AuthorityDown, ClockOff, Settler
 from services.verification.store import subjects as store
 from services.verification.store.standing import Standing, standing_of
 from services.verification.use_cases.compute import Compute, Guess, Match

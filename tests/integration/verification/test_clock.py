@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from libs.postgres.pool import tenant_transaction
 from services.verification.domain.clock import TOLERANCE
-from services.verification.settle import ClockOff, Settled
+from services.verification.entries import Settled
+from services.verification.settle import ClockOff
 from tests.fixtures.servers import RunningServers
 from tests.integration.messaging.bench import until
 from tests.integration.verification import clock_runs

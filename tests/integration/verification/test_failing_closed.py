@@ -10,8 +10,9 @@ import pytest
 
 from libs.batching import Batches
 from services.verification.domain.outcome import Accepted, Outcome
+from services.verification.entries import KnownCaller
 from services.verification.script_calls import CacheDown, ScriptCalls
-from services.verification.settle import AuthorityDown, KnownCaller
+from services.verification.settle import AuthorityDown
 from services.verification.use_cases.question import Attempt
 from tests.integration.verification.conftest import Application, Person, World
 

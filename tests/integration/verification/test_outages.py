@@ -8,7 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.verification.settle import Entry, Settled, Settler
+from services.verification.entries import Entry, Settled
+from services.verification.settle import Settler
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import MakeDatabase
 from tests.integration.verification import cancel_runs, grounds, outage_runs

@@ -14,7 +14,8 @@ from services.verification import announcements
 from services.verification.domain.budget import Budget, Family
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest
-from services.verification.settle import AuthorityDown, Entry, KnownCaller, Settled, Settler
+from services.verification.entries import Entry, KnownCaller, Settled
+from services.verification.settle import AuthorityDown, Settler
 from tests.fixtures.fault_proxy import fault_proxy
 from tests.integration.verification.conftest import Person, World
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import structlog
 
 from libs.logs import configure_logs
+from services.verification.entries import Entry, Settled
 from services.verification.reserve import Cache, Reservation
-from services.verification.settle import Entry, NotNow, Settled, Settler
+from services.verification.settle import NotNow, Settler
 from services.verification.use_cases.guesses import Guesses
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import ServiceDatabase
