@@ -43,10 +43,10 @@ class Settings(ServiceSettings):
     guesses_a_day: int = 20
     consecutive_failures: int = 50
     failures_before_waiting: int = 5
-    tenant_guesses_at_once: int = 10_000
-    tenant_guesses_a_day: int = 100_000
-    application_guesses_at_once: int = 10_000
-    application_guesses_a_day: int = 100_000
+    tenant_guesses_at_once: int = 100_000
+    tenant_guesses_a_day: int = 1_000_000
+    application_guesses_at_once: int = 100_000
+    application_guesses_a_day: int = 1_000_000
     source_guesses_at_once: int = 100
     source_guesses_a_day: int = 1_000
     names_in_memory: int = 100_000

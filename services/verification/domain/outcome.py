@@ -28,6 +28,10 @@ class Why(StrEnum):
     AFTER_FAILOVER = "after_failover"
 
 
+# Why a code was refused that was looked at.
+EVALUATED = frozenset((Why.WRONG_CODE, Why.REPLAYED, Why.REVOKED, Why.OVER_LIMIT))
+
+
 def why_lost(spent: bool | None) -> Why:
     """Return why a code that matched was not accepted; `spent` is None where nothing counts."""
     if spent is None:

@@ -21,6 +21,7 @@ from services.verification.coarse import Coarse
 from services.verification.domain.budget import family_of_code, tried_on
 from services.verification.domain.coarse import Limits
 from services.verification.domain.outcome import (
+    EVALUATED,
     Accepted,
     CallerChanged,
     KeyReused,
@@ -77,20 +78,28 @@ class Verify:
             question = await question_of(
                 attempt, data_keys=self.data_keys, clock=self.clock, limits=self.limits
             )
-            outcome = await self._judge(question)
+            return await self._judge(question)
         except INFRASTRUCTURE_ERRORS as error:
             raise AuthorityDown(type(error).__name__) from None
-        if isinstance(outcome, Accepted):
-            self.coarse.give_back(question.buckets)
-        return outcome
 
     async def _judge(self, question: Question) -> Outcome:
         subject = await self.lookups.subject_ref(question.name)
         if subject is None:
             return await self._unjudged(question)
-        attempt = question.attempt
         if not await self.coarse.spend(question.buckets):
             return await self._refuse(question, subject, Refused(Why.LIMIT))
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._judge_known(question, subject)
+        finally:
+            # Only what was looked at and was wrong counts: neither an outage nor a flood at one who
+            # is locked may shut the others out.
+            if not (isinstance(outcome, Refused) and outcome.why in EVALUATED):
+                self.coarse.give_back(question.buckets)
+        return outcome
+
+    async def _judge_known(self, question: Question, subject: UUID) -> Outcome:
+        attempt = question.attempt
         charged = await self.guesses.reserve(
             Unpaid(
                 question.tenant,

@@ -193,3 +193,42 @@ async def test_without_redis_there_are_no_such_limits(world: World) -> None:
     )
 
     assert reasons == {"wrong_code": 12}
+
+
+@pytest.mark.fault("R35")
+async def test_a_flood_at_one_locked_person_uses_no_limit_up(world: World) -> None:
+    application = await world.application(scopes=REASONS)
+    locked, other = [await world.person(application.tenant) for _ in range(2)]
+    await world.rows(
+        "UPDATE subject SET consecutive = 50 WHERE id = $1 RETURNING id", locked.subject_ref
+    )
+    limit(world, tenant=Limit(10, 10))
+
+    flood = [
+        reason_of(await guess(world, application, locked, world.wrong_code(locked)))
+        for _ in range(30)
+    ]
+
+    assert set(flood) == {"locked"}
+    assert (await guess(world, application, other, world.code(other))).status_code == 200
+
+
+@pytest.mark.fault("R12")
+async def test_an_outage_uses_no_limit_up(world: World) -> None:
+    application = await world.application(scopes=REASONS)
+    person = await world.person(application.tenant)
+    await guess(world, application, person, world.code(person, steps=-1))
+    limit(world, tenant=Limit(10, 10))
+
+    async def down(*_places: object) -> None:
+        raise OSError("down")
+
+    settler = world.parts.settler
+    settle, settler.settle = settler.settle, down  # type: ignore[method-assign, assignment]
+    outage = [await guess(world, application, person, world.wrong_code(person)) for _ in range(30)]
+    settler.settle = settle  # type: ignore[method-assign]
+    application = await world.application(scopes=REASONS, tenant=application.tenant)
+    other = await world.person(application.tenant)
+
+    assert {answer.status_code for answer in outage} <= {503, 403}
+    assert (await guess(world, application, other, world.code(other))).status_code == 200
