@@ -13,8 +13,13 @@ from redis.exceptions import RedisError
 from services.verification.redis_line import RedisLine
 from services.verification.reserve import Reserved, open_redis
 from tests.fixtures.services import MakeDatabase
-from tests.integration.verification.test_slow_and_silent import cache_answers, cut_off_redis
+from tests.integration.verification.test_slow_and_silent import (
+    cache_answers,
+    cut_off_redis,
+    no_leftovers,
+)
 
+__all__ = ["no_leftovers"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.services import MakeDatabase
-from tests.integration.verification.test_slow_and_silent import cut_off_redis
+from tests.integration.verification.test_slow_and_silent import cut_off_redis, no_leftovers
 
 Record = Callable[[str, object], None]
+__all__ = ["no_leftovers"]
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -54,9 +54,7 @@ async def test_a_503_begins_no_new_wait(patient: World, monkeypatch: pytest.Monk
         raise TooManyPins
 
     with monkeypatch.context() as somebody_elses_flood:
-        somebody_elses_flood.setattr(
-            patient.parts.door.verify.compute.pins, "begin", full
-        )
+        somebody_elses_flood.setattr(patient.parts.door.verify.compute.pins, "begin", full)
         busy = await patient.verify(application, person, "48291357")
     answer = await patient.verify(application, person, "48291357")
 
