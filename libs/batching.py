@@ -73,8 +73,15 @@ class Batches(Generic[Item, Answer]):
         answers: Sequence[Answer | Exception]
         try:
             answers = await self._work([item for item, _, _ in batch])
+            if len(answers) != len(batch):
+                answers = [RuntimeError("not one answer for each item")] * len(batch)
         except Exception as error:
             answers = [error] * len(batch)
+        except BaseException:
+            for _, _, future in batch:
+                if future is not None:
+                    future.cancel()
+            raise
         for (_, _, future), answer in zip(batch, answers, strict=True):
             if future is None or future.done():
                 continue

@@ -39,13 +39,22 @@ class Coarse:
         self._leases: dict[str, _Lease] = {}
         self._taking: dict[str, asyncio.Task[bool]] = {}
 
-    async def spend(self, buckets: Sequence[Bucket]) -> bool:
-        """Spend a guess of each bucket; False, and nothing is spent, where one of them is full."""
-        for n, bucket in enumerate(buckets):
-            if not self._spend_leased(bucket) and not await self._take(bucket):
-                self.give_back(buckets[:n])
-                return False
-        return True
+    async def spend(self, buckets: Sequence[Bucket]) -> Sequence[Bucket] | None:
+        """Spend a guess of each bucket; None, and nothing is spent, where one of them is full.
+
+        Returns of which: where Redis does not answer nothing is counted.
+        """
+        spent: list[Bucket] = []
+        for bucket in buckets:
+            try:
+                fits = self._spend_leased(bucket) or await self._take(bucket)
+            except CacheDown:
+                continue
+            if not fits:
+                self.give_back(spent)
+                return None
+            spent.append(bucket)
+        return spent
 
     def _spend_leased(self, bucket: Bucket) -> bool:
         lease = self._leases.get(bucket.key)
@@ -55,12 +64,9 @@ class Coarse:
         return True
 
     async def _take(self, bucket: Bucket) -> bool:
-        try:
-            while await self._lease_once(bucket):
-                if self._spend_leased(bucket):
-                    return True
-        except CacheDown:
-            return True
+        while await self._lease_once(bucket):
+            if self._spend_leased(bucket):
+                return True
         return False
 
     async def _lease_once(self, bucket: Bucket) -> bool:

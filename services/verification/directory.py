@@ -21,6 +21,8 @@ from services.verification.store.policies import policy_of
 
 _KEPT = timedelta(seconds=1)
 _MOST_KEPT = 10_000
+# Keys that nobody knows here must not keep those waiting who are read again every second.
+_MOST_STRANGERS = 32
 _LONGEST_READ = timedelta(seconds=2)
 
 
@@ -42,6 +44,7 @@ class Directory:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._strangers: set[asyncio.Task[Known | None]] = set()
         self._kept: dict[bytes, tuple[float, asyncio.Task[Known | None]]] = {}
 
     async def known(self, authorization: str) -> Known | None:
@@ -56,7 +59,9 @@ class Directory:
             parts = _parts(authorization)
             if parts is None:
                 return None
-            reading = self._begin(digest, parts)
+            if len(self._strangers) >= _MOST_STRANGERS and reading is None:
+                raise TimeoutError("too many unknown keys at once")
+            reading = self._begin(digest, parts, known_before=reading is not None)
         if reading.done():
             return reading.result()
         return await asyncio.wait_for(asyncio.shield(reading), _LONGEST_READ.total_seconds())
@@ -65,13 +70,18 @@ class Directory:
         """Read everything again: something has changed."""
         self._kept.clear()
 
-    def _begin(self, digest: bytes, parts: KeyParts) -> asyncio.Task[Known | None]:
+    def _begin(
+        self, digest: bytes, parts: KeyParts, *, known_before: bool
+    ) -> asyncio.Task[Known | None]:
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         until = asyncio.get_running_loop().time() + _KEPT.total_seconds()
         reading = asyncio.create_task(self._read(parts))
         self._kept[digest] = (until, reading)
         reading.add_done_callback(lambda task: self._drop_failed(digest, task))
+        if not known_before:
+            self._strangers.add(reading)
+            reading.add_done_callback(self._strangers.discard)
         return reading
 
     def _drop_failed(self, digest: bytes, task: asyncio.Task[Known | None]) -> None:

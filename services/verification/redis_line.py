@@ -84,11 +84,16 @@ class _Wire(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not _MORE:
-                self._replies.append(reply)
+                # What Redis says of its own accord (RESP3) is no reply to anything.
+                if not isinstance(reply, hiredis.PushNotification):
+                    self._replies.append(reply)
         except hiredis.ProtocolError:
             self.hang_up()
             return
-        if len(self._replies) >= self._expected:
+        if self._all_there is None and self._replies:
+            # Nobody asked: it must not be given to whoever asks next.
+            self.hang_up()
+        elif len(self._replies) >= self._expected:
             self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -114,4 +119,5 @@ class _Wire(asyncio.Protocol):
             self.hang_up()
             waiting.set_exception(RedisConnectionError("more replies than commands"))
         else:
-            waiting.set_result(self._replies)
+            replies, self._replies = self._replies, []
+            waiting.set_result(replies)

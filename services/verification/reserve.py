@@ -4,12 +4,12 @@ One hash a subject and family of factors, `w:{<tenant>/<subject_ref>}` and, of r
 `w:{<tenant>/<subject_ref>}r`, so one cluster slot:
 v version of the copy, or the lowest that may come · c the authenticators · n what a guess costs by
 what it is tried on (` 6:2 <id>:1 <id>:1 `) · s, t level and time of the failure bucket · f
-consecutive failures.
+consecutive failures, w when the last was · u version of the last unlocking.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -89,6 +89,7 @@ class Reserved(msgspec.Struct, frozen=True):
 Reservation = Reserved | Refusal | Cold
 
 _LOG = structlog.get_logger("cache")
+_NEVER = datetime.fromtimestamp(0, UTC)
 _SUFFIX = {Family.CODES: "", Family.RECOVERY: "r"}
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[CachedAuthenticator, ...])
@@ -191,7 +192,7 @@ class Cache:
                 return Cold()
         raise CacheDown("unreadable answer")
 
-    async def fill(
+    async def fill(  # noqa: PLR0913 - a row, column by column
         self,
         tenant: UUID,
         subject: UUID,
@@ -201,6 +202,8 @@ class Cache:
         level: float,
         at: datetime,
         consecutive: int,
+        failed_at: datetime = _NEVER,
+        unlocked_version: int = 0,
         family: Family = Family.CODES,
     ) -> None:
         """Keep a copy that was read from PostgreSQL, unless a newer one was announced."""
@@ -213,6 +216,8 @@ class Cache:
                 level,
                 at.timestamp(),
                 consecutive,
+                failed_at.timestamp(),
+                unlocked_version,
                 _price_list(authenticators),
             ],
         )
@@ -241,13 +246,15 @@ class Cache:
         version: int,
         consecutive: int,
         level: float,
+        at: datetime,
         family: Family = Family.CODES,
     ) -> None:
         """Note how many failures in a row, and how full a bucket, PostgreSQL has counted.
 
-        `version` is that of the subject when it did.
+        `version` is that of the subject when it did, `at` when the last of them was.
         """
-        self._calls.begin(FAILED, _key(tenant, subject, family), [version, consecutive, level])
+        place = _key(tenant, subject, family)
+        self._calls.begin(FAILED, place, [version, consecutive, level, at.timestamp()])
 
     def drop(self, tenant: UUID, subject: UUID, family: Family = Family.CODES) -> None:
         """Forget the authenticators, best effort: the next guess reads them again."""
@@ -323,6 +330,8 @@ def open_redis(url: str, *, timeout: timedelta = timedelta(milliseconds=250)) ->
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         max_connections=64,
+        # In RESP3 a server may speak of its own accord.
+        protocol=2,
         # No repeats: PostgreSQL answers sooner than a second try would.
         retry=Retry(NoBackoff(), 0),
     )

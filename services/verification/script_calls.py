@@ -92,8 +92,7 @@ class ScriptCalls:
         if unknown:
             # A script that Redis does not know has done nothing, so it can be called again. All are
             # loaded together: if one were missing, what comes after it would overtake it.
-            for script in ALL:
-                await self._redis.script_load(script.text)
+            await self._line.send([["SCRIPT", "LOAD", script.text] for script in ALL])
             again = await self._line.send([commands[n] for n in unknown])
             for n, reply in zip(unknown, again, strict=True):
                 replies[n] = reply

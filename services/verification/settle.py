@@ -89,6 +89,7 @@ class Settler:
             },
         )
         self._limits = (float(budget.capacity), budget.per_second, budget.consecutive)
+        self._before_waiting = budget.before_waiting
         self._quarantine = quarantine
         # An entry was young when it was made, and may have waited.
         self._timely = (LONGEST_REQUEST + clock_tolerance, clock_tolerance)
@@ -161,9 +162,21 @@ class Settler:
         ]
         unclear = [n for n, entry in enumerate(entries) if _is_unclear(entry, rows.get(n))]
         if unclear:
-            for n, why in (await self._why_left_out(entries, unclear)).items():
-                settled[n] = _LEFT_OUT[why]
+            await self._explain(entries, unclear, settled)
         return settled
+
+    async def _explain(
+        self, entries: list[Entry], unclear: list[int], settled: list[Settled | NotNow | Exception]
+    ) -> None:
+        try:
+            reasons = await self._why_left_out(entries, unclear)
+        except FAILURES as error:
+            # The others are settled: only of these nobody can say why.
+            reasons = {}
+            for n in unclear:
+                settled[n] = AuthorityDown(type(error).__name__)
+        for n, why in reasons.items():
+            settled[n] = _LEFT_OUT[why]
 
     async def _why_left_out(self, entries: list[Entry], unclear: list[int]) -> dict[int, str]:
         of = [entries[n] for n in unclear]
@@ -206,6 +219,7 @@ class Settler:
             POLICIES.name,
             [caller.policy_version for caller in callers],
             [entry.family is Family.RECOVERY for entry in entries],
+            self._before_waiting,
         ]
 
 

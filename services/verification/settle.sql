@@ -2,7 +2,7 @@
 -- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so are $30
 -- and $37; then the budget and the topics; then the callers that the entries speak of, as this
 -- process knows them; then how far a clock may be off, and what waits after a promotion; then their
--- policies.
+-- policies; $38 failures in a row come before waiting.
 WITH entry AS (
     SELECT *, e.tenant_id || '/' || e.subject_ref AS key,
         -- By the clock of PostgreSQL, which is the same for all nodes.
@@ -40,6 +40,7 @@ WITH entry AS (
     -- after takes all it needs from here: to join the entries again costs their square.
     SELECT e.*, c.application_id, s.cache_version, s.lookup = e.lookup AS named,
         CASE WHEN e.recovery THEN s.recovery_consecutive ELSE s.consecutive END AS run,
+        CASE WHEN e.recovery THEN s.recovery_failed_at ELSE s.failed_at END AS failed_at,
         greatest(0, CASE WHEN e.recovery THEN s.recovery_spent ELSE s.spent END
             - $20 * greatest(0, extract(epoch FROM e.now - CASE WHEN e.recovery
                 THEN s.recovery_spent_at ELSE s.spent_at END))) AS level
@@ -69,6 +70,9 @@ WITH entry AS (
             WHEN 'recovery_code' THEN statement_timestamp() > p.recovery_codes_wait_until
             ELSE true END
         AND h.application_id IS NOT NULL AND h.run < $21 AND h.named
+        -- As domain/budget.py says it (wait_after).
+        AND (h.run < $38 OR extract(epoch FROM h.now - h.failed_at)
+            >= least(3600, 30 * 2 ^ least(h.run - $38, 7)))
         AND h.level + CASE WHEN h.charged THEN 0 ELSE h.weight END <= $19
         AND NOT EXISTS (SELECT FROM answer w WHERE w.tenant_id = h.tenant_id
             AND w.application_id = h.application_id AND w.idempotency_key = h.idempotency_key
@@ -80,7 +84,10 @@ WITH entry AS (
         consecutive = s.consecutive + CASE WHEN h.recovery THEN 0 ELSE 1 END,
         spent = CASE WHEN h.recovery THEN s.spent ELSE h.after END,
         spent_at = CASE WHEN h.recovery THEN s.spent_at ELSE greatest(s.spent_at, h.now) END,
+        failed_at = CASE WHEN h.recovery THEN s.failed_at ELSE greatest(s.failed_at, h.now) END,
         recovery_consecutive = s.recovery_consecutive + CASE WHEN h.recovery THEN 1 ELSE 0 END,
+        recovery_failed_at = CASE WHEN h.recovery THEN greatest(s.recovery_failed_at, h.now)
+            ELSE s.recovery_failed_at END,
         recovery_spent = CASE WHEN h.recovery THEN h.after ELSE s.recovery_spent END,
         recovery_spent_at = CASE WHEN h.recovery THEN greatest(s.recovery_spent_at, h.now)
             ELSE s.recovery_spent_at END
@@ -135,6 +142,8 @@ WITH entry AS (
     SELECT tenant_id, application_id, idempotency_key, request, event_id, authenticator_id,
         factor, now
     FROM took WHERE idempotency_key IS NOT NULL
+    -- In one order, so that two processes with the same keys do not wait for each other.
+    ORDER BY tenant_id, application_id, idempotency_key
     -- An answer that counts, of a transaction that this statement could not see yet, is not
     -- replaced: its NULL undoes the whole statement, and the next one sees that answer.
     ON CONFLICT (tenant_id, application_id, idempotency_key) DO UPDATE

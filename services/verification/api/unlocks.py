@@ -20,7 +20,7 @@ def unlock_routes(unlock: Unlock, find: FindCaller) -> APIRouter:
         status_code=204,
         summary="Let somebody try again",
         description="Ends a lock after too many failures in a row, and the waits before it; of the"
-        " guesses of a day, half of those at once become free. When this is answered, the next"
+        " guesses of a day, three become free. When this is answered, the next"
         " code is looked at. Somebody who is not locked may be unlocked too.",
         responses=documented(401, 403, 404, 422, 503),
     )

@@ -42,8 +42,8 @@ _RECOVERY_CODE = "r"
 # Growing waits: NIST SP 800-63B-4 section 3.2.2 names 30 seconds to an hour.
 _FIRST_WAIT = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
-# What unlocking leaves free of a full bucket.
-_FREE_AFTER_UNLOCKING = Fraction(1, 2)
+# What unlocking leaves free of a full bucket; one unlocking a day is within the promise.
+FREED_BY_UNLOCKING = 3
 
 
 class Family(Enum):
@@ -138,7 +138,7 @@ def wait_after(consecutive: int, budget: Budget) -> timedelta:
 
 def level_after_unlocking(budget: Budget) -> float:
     """Return the fullest that a bucket is once somebody in charge has unlocked it."""
-    return float(budget.capacity * (1 - _FREE_AFTER_UNLOCKING))
+    return float(max(0, budget.capacity - FREED_BY_UNLOCKING))
 
 
 def digits_of(code: str) -> int | None:
@@ -188,10 +188,10 @@ def guess_chance_a_day(budget: Budget) -> float:
     """Return a bound of the chance that blind guessing succeeds within a day (promise 2).
 
     The sum of the chances of all guesses, whatever they are tried on, in both families that can be
-    guessed at.
+    guessed at, with one unlocking in that day.
     """
     recovery = chance_of("recovery_code", None)
-    return float(budget.most_a_day * (CHANCE_OF_ONE + recovery))
+    return float((budget.most_a_day + FREED_BY_UNLOCKING) * (CHANCE_OF_ONE + recovery))
 
 
 def refuse_unsafe(budget: Budget) -> None:

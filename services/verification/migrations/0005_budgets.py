@@ -9,13 +9,17 @@ _COLUMNS = """
 ALTER TABLE subject
     ADD COLUMN recovery_spent double precision NOT NULL DEFAULT 0,
     ADD COLUMN recovery_spent_at timestamptz NOT NULL DEFAULT 'epoch',
-    ADD COLUMN recovery_consecutive integer NOT NULL DEFAULT 0;
+    ADD COLUMN recovery_consecutive integer NOT NULL DEFAULT 0,
+    ADD COLUMN failed_at timestamptz NOT NULL DEFAULT 'epoch',
+    ADD COLUMN recovery_failed_at timestamptz NOT NULL DEFAULT 'epoch',
+    ADD COLUMN unlocked_version bigint NOT NULL DEFAULT 0;
 """
 
 _ACCESS = """
-GRANT SELECT (cache_version, recovery_spent, recovery_spent_at, recovery_consecutive),
-    UPDATE (recovery_spent, recovery_spent_at, recovery_consecutive) ON subject
-    TO verification_settle;
+GRANT SELECT (cache_version, failed_at, recovery_spent, recovery_spent_at, recovery_consecutive,
+        recovery_failed_at),
+    UPDATE (failed_at, recovery_spent, recovery_spent_at, recovery_consecutive, recovery_failed_at)
+    ON subject TO verification_settle;
 """
 
 

@@ -12,11 +12,11 @@ local function wait_after(failures)
 end
 
 local function reserve(key, now, on)
-  local kept = redis.call('HMGET', key, 'c', 's', 't', 'f', 'n')
+  local kept = redis.call('HMGET', key, 'c', 's', 't', 'f', 'n', 'w')
   if not kept[1] or not kept[5] then return {'cold'} end
   local failures, last = tonumber(kept[4]), tonumber(kept[3])
   if failures >= most then return {'locked'} end
-  local wait = last + wait_after(failures) - now
+  local wait = tonumber(kept[6] or 0) + wait_after(failures) - now
   if failures >= before and wait > 0 then return {'wait', tostring(wait)} end
   local level = math.max(0, tonumber(kept[2]) - math.max(0, now - last) * rate)
   local weight = tonumber(string.match(kept[5], ' ' .. on .. ':(%d+) ') or 1)

@@ -25,10 +25,11 @@ class StoredAuthenticator:
 
 @dataclass(frozen=True)
 class Failures:
-    """How full the bucket of a family was and when, and how many failures there were in a row."""
+    """How full the bucket of a family was and when; failures in a row, and when the last was."""
 
     spent: Spent
     consecutive: int
+    failed_at: datetime
 
 
 # Where the bucket of a family stands.
@@ -41,6 +42,7 @@ class StoredSubject:
 
     subject_ref: UUID
     cache_version: int
+    unlocked_version: int
     failures: Mapping[Family, Failures]
     authenticators: tuple[StoredAuthenticator, ...]
 
@@ -48,8 +50,9 @@ class StoredSubject:
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     """Return a subject with its active authenticators, as of one moment."""
     rows = await tx.fetch(
-        "SELECT s.cache_version, s.spent, s.spent_at, s.consecutive,"
-        " s.recovery_spent, s.recovery_spent_at, s.recovery_consecutive, a.id, a.factor, a.epoch,"
+        "SELECT s.cache_version, s.unlocked_version, s.spent, s.spent_at, s.consecutive,"
+        " s.failed_at, s.recovery_spent, s.recovery_spent_at, s.recovery_consecutive,"
+        " s.recovery_failed_at, a.id, a.factor, a.epoch,"
         " a.sealed, a.algorithm, a.digits, a.period, a.last_step FROM subject s"
         " LEFT JOIN authenticator a ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id"
         " AND a.status = 'active' WHERE s.id = $1 AND NOT s.deleted ORDER BY a.id",
@@ -60,10 +63,12 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     return StoredSubject(
         subject_ref=subject,
         cache_version=rows[0]["cache_version"],
+        unlocked_version=rows[0]["unlocked_version"],
         failures={
             family: Failures(
                 Spent(level=rows[0][f"{prefix}spent"], at=rows[0][f"{prefix}spent_at"]),
                 rows[0][f"{prefix}consecutive"],
+                rows[0][f"{prefix}failed_at"],
             )
             for family, prefix in _PREFIX.items()
         },
@@ -109,7 +114,7 @@ UPDATE subject SET @spent_at = greatest(@spent_at, $2), @spent = $6 + greatest(0
     $4 * greatest(0, extract(epoch FROM $2 - @spent_at)))
 WHERE id = $1 AND @consecutive < $5 AND $6 + greatest(0, @spent -
     $4 * greatest(0, extract(epoch FROM $2 - @spent_at))) <= $3
-    AND (@consecutive < $7 OR extract(epoch FROM $2 - @spent_at)
+    AND (@consecutive < $7 OR extract(epoch FROM $2 - @failed_at)
         >= least(3600, 30 * 2 ^ least(@consecutive - $7, 7)))
 RETURNING true
 """
@@ -138,14 +143,20 @@ async def give_back(tx: Connection, subject: UUID, weight: int, family: Family) 
     await tx.execute(taken_back.replace("@", _PREFIX[family]), subject, float(weight))
 
 
-async def unlock(tx: Connection, subject: UUID, *, level: float) -> None:
-    """End the runs of failures of a locked subject; its buckets are as full as `level` at most."""
-    await tx.execute(
+async def unlock(tx: Connection, subject: UUID, *, level: float) -> int:
+    """End the runs of failures of a locked subject; its buckets are as full as `level` at most.
+
+    Returns the version of the subject from now on.
+    """
+    version: int = await tx.fetchval(
         "UPDATE subject SET consecutive = 0, recovery_consecutive = 0,"
-        " spent = least(spent, $2), recovery_spent = least(recovery_spent, $2) WHERE id = $1",
+        " spent = least(spent, $2), recovery_spent = least(recovery_spent, $2),"
+        " cache_version = cache_version + 1, unlocked_version = cache_version + 1"
+        " WHERE id = $1 RETURNING cache_version",
         subject,
         level,
     )
+    return version
 
 
 async def bury_all(tx: Connection, subject: UUID) -> list[tuple[UUID, int]]:

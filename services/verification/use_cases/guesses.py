@@ -51,6 +51,7 @@ class Charged(msgspec.Struct, frozen=True):
     weight: int
     durably: bool
     family: Family
+    at: datetime
 
 
 class Unpaid(msgspec.Struct, frozen=True):
@@ -82,8 +83,14 @@ class Guesses:
             async with asyncio.timeout(_LONGEST.total_seconds()):
                 return await self._reserve_durably(guess)
         if isinstance(answer, Reserved):
-            return Charged(answer.authenticators, answer.weight, durably=False, family=guess.family)
-        if isinstance(answer, Refusal) and not self._is_in_doubt(answer, guess):
+            return Charged(
+                answer.authenticators,
+                answer.weight,
+                durably=False,
+                family=guess.family,
+                at=guess.now,
+            )
+        if isinstance(answer, Refusal) and not self._is_in_doubt(guess):
             return self._refused(answer)
         async with asyncio.timeout(_LONGEST.total_seconds()):
             return await self._reserve_cold(answer, guess)
@@ -100,7 +107,7 @@ class Guesses:
     async def _reserve_cold(self, answer: Reservation, guess: Unpaid) -> Charged | Refused:
         try:
             if isinstance(answer, Refusal):
-                answer = await self._believed(answer, guess)
+                answer = await self._asked_again(answer, guess)
             for _ in range(_MOST_LOADS):
                 if not isinstance(answer, Cold):
                     break
@@ -110,24 +117,31 @@ class Guesses:
             return await self._reserve_durably(guess)
         match answer:
             case Reserved(authenticators, weight):
-                return Charged(authenticators, weight, durably=False, family=guess.family)
+                return Charged(
+                    authenticators, weight, durably=False, family=guess.family, at=guess.now
+                )
             case Refusal():
                 return self._refused(answer)
             case Cold():
                 # It changes faster than it is loaded, or nobody is there; PostgreSQL knows.
                 return await self._reserve_durably(guess)
 
-    def _is_in_doubt(self, refusal: Refusal, guess: Unpaid) -> bool:
-        """Tell whether to ask PostgreSQL about a lock: Redis may not have heard of its end."""
+    def _is_in_doubt(self, guess: Unpaid) -> bool:
+        """Tell whether to ask PostgreSQL: Redis may not have heard of an unlocking."""
         place, now = (guess.tenant, guess.subject, guess.family), asyncio.get_running_loop().time()
-        if refusal.why is Denied.BUDGET or now < self._believed_until.get(place, 0.0):
+        if now < self._believed_until.get(place, 0.0):
             return False
         if len(self._believed_until) >= _MOST_BELIEVED:
             self._believed_until.clear()
         self._believed_until[place] = now + _BELIEVED_FOR.total_seconds()
         return True
 
-    async def _believed(self, refusal: Refusal, guess: Unpaid) -> Reservation:
+    async def _asked_again(self, refusal: Refusal, guess: Unpaid) -> Reservation:
+        """Reserve with what PostgreSQL knows, where that may be better than what Redis says."""
+        if refusal.why is Denied.BUDGET:
+            # The next load brings the last unlocking along.
+            self._cache.drop(guess.tenant, guess.subject, guess.family)
+            return await self._reserve_in_cache(guess)
         async with tenant_transaction(self._pool, guess.tenant) as tx:
             stored = await store.load_subject(tx, guess.subject)
             if stored is None or self._is_held_up(stored.failures[guess.family], guess.now):
@@ -137,7 +151,7 @@ class Guesses:
         return await self._reserve_in_cache(guess)
 
     def _is_held_up(self, failures: store.Failures, now: datetime) -> bool:
-        waits = failures.spent.at + wait_after(failures.consecutive, self._budget) > now
+        waits = failures.failed_at + wait_after(failures.consecutive, self._budget) > now
         return failures.consecutive >= self._budget.consecutive or (
             failures.consecutive >= self._budget.before_waiting and waits
         )
@@ -195,6 +209,7 @@ class Guesses:
             version=settled.version,
             consecutive=settled.consecutive,
             level=settled.spent,
+            at=charged.at,
             family=charged.family,
         )
 
@@ -229,6 +244,8 @@ class Guesses:
             level=failures.spent.level,
             at=failures.spent.at,
             consecutive=failures.consecutive,
+            failed_at=failures.failed_at,
+            unlocked_version=stored.unlocked_version,
             family=guess.family,
         )
 
@@ -244,11 +261,11 @@ class Guesses:
                 tx, subject, weight, now=now, budget=self._budget, family=family
             )
         if charged:
-            return Charged(authenticators, weight, durably=True, family=family)
+            return Charged(authenticators, weight, durably=True, family=family, at=now)
         failures = stored.failures[family]
         if failures.consecutive >= self._budget.consecutive:
             return Refused(Why.LOCKED)
-        waits = failures.spent.at + wait_after(failures.consecutive, self._budget) - now
+        waits = failures.failed_at + wait_after(failures.consecutive, self._budget) - now
         if failures.consecutive >= self._budget.before_waiting and waits > timedelta(0):
             return Refused(Why.WAITING, waits)
         return self._over_budget(level_at(failures.spent, now, self._budget), weight)

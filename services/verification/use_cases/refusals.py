@@ -12,6 +12,7 @@ from libs.messaging.outbox import announce
 from libs.postgres.pool import Pool, tenant_transaction
 from services.verification import announcements
 from services.verification.domain.outcome import Refused, Why
+from services.verification.store.subjects import lock_subject
 
 _REASONS = {
     Why.BUDGET: LockReason.BUDGET,
@@ -71,4 +72,6 @@ class Refusals:
             now=self.clock(),
         )
         async with tenant_transaction(self.pool, about.tenant) as tx:
+            # First, like everything about a person: settle leaves out whose row is locked.
+            await lock_subject(tx, about.tenant, about.subject_ref)
             await announce(tx, topic=EVENTS.name, event=event)

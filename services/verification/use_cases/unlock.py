@@ -37,8 +37,7 @@ class Unlock:
             if subject_ref is None:
                 return False
             await store.lock_subject(tx, tenant, subject_ref)
-            await store.unlock(tx, subject_ref, level=level)
-            version = await store.bump_cache_version(tx, subject_ref)
+            version = await store.unlock(tx, subject_ref, level=level)
             event = announcements.unlocked(
                 tenant=tenant,
                 subject_ref=subject_ref,

@@ -86,7 +86,8 @@ class Verify:
         subject = await self.lookups.subject_ref(question.name)
         if subject is None:
             return await self._unjudged(question)
-        if not await self.coarse.spend(question.buckets):
+        spent = await self.coarse.spend(question.buckets)
+        if spent is None:
             return await self._refuse(question, subject, Refused(Why.LIMIT))
         outcome: Outcome | None = None
         try:
@@ -95,7 +96,7 @@ class Verify:
             # Only what was looked at and was wrong counts: neither an outage nor a flood at one who
             # is locked may shut the others out.
             if not (isinstance(outcome, Refused) and outcome.why in EVALUATED):
-                self.coarse.give_back(question.buckets)
+                self.coarse.give_back(spent)
         return outcome
 
     async def _judge_known(self, question: Question, subject: UUID) -> Outcome:

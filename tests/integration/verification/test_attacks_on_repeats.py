@@ -130,7 +130,7 @@ async def test_a_load_does_not_undo_the_lock_that_came_meanwhile(world: World) -
     del application
     place, now = (person.tenant, person.subject_ref), world.clock()
     [kept] = await world.redis.hmget(f"w:{{{person.tenant}/{person.subject_ref}}}", ["v"])
-    world.cache.tell_failed(*place, version=int(kept or 0), consecutive=50, level=1.0)
+    world.cache.tell_failed(*place, version=int(kept or 0), consecutive=50, level=1.0, at=now)
 
     await world.cache.fill(
         *place, version=int(kept or 0), authenticators=(), level=1.0, at=now, consecutive=49

@@ -26,11 +26,19 @@ def cached(factor: str, digits: int) -> CachedAuthenticator:
     return CachedAuthenticator(uuid4(), factor, 1, b"", "SHA1", digits, None, -1)
 
 
-async def count(world: World, cache: Cache, place: tuple[UUID, UUID], failures: int) -> None:
+async def count(
+    world: World, cache: Cache, place: tuple[UUID, UUID], failures: int, at: datetime
+) -> None:
     """Let Redis and PostgreSQL know of so many failures in a row."""
-    cache.tell_failed(*place, version=1, consecutive=failures, level=0.0)
+    cache.tell_failed(*place, version=1, consecutive=failures, level=0.0, at=at)
     async with tenant_transaction(world.plumbing.app_pool, place[0]) as tx:
-        await tx.execute("UPDATE subject SET consecutive = $2 WHERE id = $1", place[1], failures)
+        await tx.execute(
+            "UPDATE subject SET consecutive = $2, failed_at = greatest(failed_at, $3)"
+            " WHERE id = $1",
+            place[1],
+            failures,
+            at,
+        )
 
 
 @pytest.mark.security("S2")
@@ -50,14 +58,16 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
         one.authenticator_id.hex: weight for one, weight in zip(enrolled, (1, 4, 1, 1), strict=True)
     }
     chance = random.Random(20261123)
+    failed_at = spent.at
 
     for _ in range(400):
         now += timedelta(seconds=chance.choice([0, 1, 29, 31, 60, 1800, 5000, 9000, -30]))
         failures = chance.choice([0, 0, 4, 5, 6, 8, 11, 13, 49, 50])
-        await count(world, cache, (tenant, subject), failures)
+        failed_at = max(failed_at, now - timedelta(seconds=chance.choice([0, 29, 31, 100, 4000])))
+        await count(world, cache, (tenant, subject), failures, failed_at)
         on = chance.choice(list(tried))
         level, weight = level_at(spent, now, budget), prices(enrolled).get(on, 1)
-        waited = failures < 5 or now - spent.at >= wait_after(failures, budget)
+        waited = failures < 5 or now - failed_at >= wait_after(failures, budget)
         expected = failures < 50 and waited and fits(level, weight, budget)
         if expected:
             spent = Spent(level + weight, max(now, spent.at))

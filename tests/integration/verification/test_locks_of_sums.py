@@ -14,7 +14,6 @@ from tests.integration.verification.test_locked_rows import timed
 
 
 @pytest.mark.fault("R15")
-@pytest.mark.xfail(strict=True, reason="a sum locks event_order without the subject's row")
 async def test_a_sum_that_is_slow_to_commit_delays_nobody_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,6 @@ pytestmark = [
 
 
 @pytest.mark.fault("R7")
-@pytest.mark.xfail(strict=True, reason="seven scripts are loaded one after another in one batch")
 async def test_a_redis_that_forgot_its_scripts_holds_nobody_up(
     service_database: MakeDatabase, tmp_path: Path, record_property: Record
 ) -> None:

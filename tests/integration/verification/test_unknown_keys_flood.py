@@ -12,7 +12,6 @@ PLACES = 256
 
 
 @pytest.mark.fault("R36")
-@pytest.mark.xfail(strict=True, reason="callers are looked up before the door, as many as come")
 async def test_no_more_unknown_keys_are_looked_up_at_once_than_there_are_places(
     world: World,
 ) -> None:

@@ -26,7 +26,6 @@ async def waited_out(world: World) -> tuple[Application, Person]:
 
 
 @pytest.mark.parametrize("redis", ["there", "away"])
-@pytest.mark.xfail(strict=True, reason="never_made gives the guess back, but not its time")
 async def test_a_guess_that_was_never_made_begins_no_new_wait(patient: World, redis: str) -> None:
     application, person = await waited_out(patient)
     patient.cache._is_safe = redis == "there"
@@ -41,7 +40,6 @@ async def test_a_guess_that_was_never_made_begins_no_new_wait(patient: World, re
     assert (answer.status_code, reason_of(answer)) == (200, None)
 
 
-@pytest.mark.xfail(strict=True, reason="never_made gives the guess back, but not its time")
 async def test_a_503_begins_no_new_wait(patient: World, monkeypatch: pytest.MonkeyPatch) -> None:
     application = await patient.application(scopes=ALL, factors=(Factor.TOTP, Factor.PIN))
     person = await patient.person(application.tenant)
@@ -62,14 +60,13 @@ async def test_a_503_begins_no_new_wait(patient: World, monkeypatch: pytest.Monk
     assert (answer.status_code, reason_of(answer)) == (200, None)
 
 
-@pytest.mark.xfail(strict=True, reason="settle asks for the lock and the bucket, not for the wait")
 async def test_postgresql_has_the_last_word_on_a_wait_too(patient: World) -> None:
     application = await patient.application(scopes=ALL)
     person = await patient.person(application.tenant)
     # This Redis has its copy, and has not heard of what another one let through (R5).
     await patient.verify(application, person, patient.code(person, steps=-1))
     await patient.rows(
-        "UPDATE subject SET consecutive = 12, spent = 8, spent_at = $2 WHERE id = $1 RETURNING id",
+        "UPDATE subject SET consecutive = 12, spent = 8, failed_at = $2 WHERE id = $1 RETURNING id",
         person.subject_ref,
         patient.clock(),
     )
@@ -79,7 +76,6 @@ async def test_postgresql_has_the_last_word_on_a_wait_too(patient: World) -> Non
     assert answer.status_code == 403
 
 
-@pytest.mark.xfail(strict=True, reason="Redis keeps the full bucket, and it is never in doubt")
 async def test_unlocking_while_redis_is_away_frees_guesses_when_it_is_back(world: World) -> None:
     application = await world.application(scopes=ALL)
     person = await world.person(application.tenant)
@@ -100,7 +96,6 @@ async def test_unlocking_while_redis_is_away_frees_guesses_when_it_is_back(world
     assert (answer.status_code, reason_of(answer)) == (200, None)
 
 
-@pytest.mark.xfail(strict=True, reason="unlock.lua does nothing where a newer version stands")
 async def test_unlocking_holds_where_something_newer_was_told_first(world: World) -> None:
     application = await world.application(scopes=ALL)
     person = await world.person(application.tenant)

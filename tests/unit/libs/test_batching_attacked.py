@@ -3,12 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-import pytest
-
 from libs.batching import Batches
 
 
-@pytest.mark.xfail(strict=True, reason="only Exception is passed on to those who wait")
 async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
     async def cancelled(_items: list[int]) -> Sequence[int]:
         await asyncio.sleep(0)
@@ -21,7 +18,6 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
     assert done
 
 
-@pytest.mark.xfail(strict=True, reason="the answers are paired outside of what is caught")
 async def test_a_wrong_number_of_answers_leaves_nobody_waiting() -> None:
     async def too_few(items: list[int]) -> Sequence[int]:
         await asyncio.sleep(0)

@@ -157,8 +157,8 @@ def test_no_24_hours_ever_see_more_than_the_promise(times: list[float]) -> None:
     ("budget", "safe"),
     [
         (BUDGET, True),
-        (Budget(capacity=10, per_day=23, consecutive=50), True),
-        (Budget(capacity=10, per_day=24, consecutive=50), False),
+        (Budget(capacity=10, per_day=20, consecutive=50), True),
+        (Budget(capacity=10, per_day=21, consecutive=50), False),
         (Budget(capacity=10, per_day=20, consecutive=100), True),
         (Budget(capacity=10, per_day=20, consecutive=101), False),
         (Budget(capacity=5, per_day=20, consecutive=50), True),
