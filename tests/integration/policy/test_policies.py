@@ -47,9 +47,14 @@ async def test_the_same_content_is_the_same_version(bench: Bench, tenant: Tenant
         ({"requirement": "required"}, "malformed_request"),
         ({"requirement": "maybe", "factors": ["totp"]}, "malformed_request"),
         ({**_REQUIRED, "version": 7}, "malformed_request"),
+        # How much may be guessed is no policy's to say: the start of verification has computed it.
+        ({**_REQUIRED, "guesses_a_day": 1000}, "malformed_request"),
+        ({**_REQUIRED, "budget": {"capacity": 1000}}, "malformed_request"),
+        ({**_REQUIRED, "failures_before_waiting": 99}, "malformed_request"),
+        ({**_REQUIRED, "limits": []}, "malformed_request"),
     ],
 )
-async def test_refuses_what_would_lock_people_out(
+async def test_refuses_what_would_lock_people_out_or_let_guessers_in(
     tenant: Tenant, body: dict[str, object], code: str
 ) -> None:
     path = f"/v1/policies/{tenant.application_id}"

@@ -12,6 +12,7 @@ import pytest
 
 from contracts.vocabulary import Factor, Scope
 from services.verification.script_calls import CacheDown
+from services.verification.use_cases.pins import TooManyPins
 from tests.fixtures.servers import RunningServers
 from tests.fixtures.services import MakeDatabase
 from tests.integration.verification.conftest import (
@@ -22,6 +23,7 @@ from tests.integration.verification.conftest import (
     running_world,
 )
 from tests.integration.verification.factors import CODES, with_codes
+from tests.integration.verification.lockout_runs import lockout_run
 
 ALL = (Scope.VERIFY, Scope.VERIFY_REASONS, Scope.MANAGE)
 NOBODYS = "00000-00000"
@@ -69,6 +71,20 @@ async def test_a_flood_of_wrong_codes_locks_nobody_out_of_recovery(world: World)
     assert set(let_in) == {200}
 
 
+@pytest.mark.fault("R35")
+async def test_whose_guesses_were_burnt_gets_in_otherwise_and_heals(patient: World) -> None:
+    numbers = await lockout_run(patient, people=8)
+
+    # One guess comes back in 72 minutes, and all were burnt at the same moment.
+    assert 3600 < numbers.pop("seconds_to_heal") <= 4321
+    assert numbers == {
+        "people": 8,
+        "guesses_evaluated": 80,
+        "locked_out_of_their_phone": 8,
+        "let_in_otherwise": 8,
+    }
+
+
 @pytest.mark.security("S2")
 async def test_wrong_recovery_codes_leave_other_codes_alone(world: World) -> None:
     application = await world.application(scopes=ALL, factors=(Factor.TOTP, Factor.RECOVERY_CODE))
@@ -101,6 +117,27 @@ async def test_after_five_failures_each_further_one_waits_longer(patient: World)
 
     assert first == ["wrong_code"] * 5
     assert [round(seconds / 30) for seconds in waits] == [1, 2, 4, 8]
+
+
+@pytest.mark.security("S2")
+@pytest.mark.fault("R3")
+@pytest.mark.parametrize("with_redis", [True, False])
+async def test_of_many_guesses_after_a_wait_the_bucket_says_how_many(
+    patient: World, with_redis: bool
+) -> None:
+    application = await patient.application(scopes=ALL)
+    person = await patient.person(application.tenant)
+    for _ in range(5):
+        await wrong(patient, application, person)
+    patient.clock.forward(timedelta(seconds=31))
+    patient.cache._is_safe = with_redis
+
+    reasons = Counter(
+        await asyncio.gather(*(wrong(patient, application, person) for _ in range(8)))
+    )
+
+    # Half of it went before the wait.
+    assert 1 <= reasons["wrong_code"] <= 5
 
 
 @pytest.mark.security("S2")
@@ -236,3 +273,27 @@ async def test_a_new_authenticator_ends_a_lock_that_redis_knows_of(world: World)
     world.parts.door.verify.guesses._believed_until.clear()
 
     assert (await world.verify(application, second, world.code(second))).status_code == 200
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+async def test_a_guess_that_nobody_looked_at_begins_no_wait(
+    patient: World, with_redis: bool
+) -> None:
+    application = await patient.application(scopes=ALL)
+    person = await patient.person(application.tenant)
+    for _ in range(5):
+        await wrong(patient, application, person)
+    patient.cache._is_safe = with_redis
+    patient.clock.forward(timedelta(seconds=31))
+
+    async def busy(*_places: object, **_named: object) -> None:
+        raise TooManyPins
+
+    verify = patient.parts.door.verify
+    compute = verify.compute
+    object.__setattr__(verify, "compute", busy)
+    sent_away = await patient.verify(application, person, patient.code(person))
+    object.__setattr__(verify, "compute", compute)
+    answer = await patient.verify(application, person, patient.code(person))
+
+    assert (sent_away.status_code, answer.status_code) == (503, 200)

@@ -120,6 +120,40 @@ def test_no_day_of_blind_guesses_on_whatever_is_more_likely_than_promised(
     assert chance <= guess_chance_a_day(BUDGET) <= HIGHEST_CHANCE_A_DAY
 
 
+@pytest.mark.security("S2")
+@given(enrolled=AUTHENTICATORS)
+def test_whoever_uses_every_guess_of_every_family_stays_below_the_promise(
+    enrolled: list[tuple[str, int | None]],
+) -> None:
+    known = [(UUID(int=n), of[0], of[1]) for n, of in enumerate(enrolled, start=1)]
+    prices = prices_of(known)
+    families = {one.hex: family_of(factor) for one, factor, _ in known}
+    families |= {form_for(digits): family_of(factor) for _, factor, digits in known}
+    spent: dict[Family, Spent] = {}
+    chance = Fraction(0)
+    # A day in steps of ten minutes: after each, whatever fits is tried, the heaviest first.
+    for at in (NOW + timedelta(minutes=minute) for minute in range(0, 24 * 60, 10)):
+        for on in sorted(prices, key=lambda aim: -prices[aim]):
+            family = families[on]
+            level = level_at(spent.get(family, Spent(0.0, NOW)), at, BUDGET)
+            while fits(level, prices[on], BUDGET):
+                level += prices[on]
+                spent[family] = Spent(level, at)
+                for one, factor, digits in known:
+                    if on in (one.hex, form_for(digits)):
+                        chance += chance_of(factor, digits)
+
+    assert chance <= guess_chance_a_day(BUDGET) <= HIGHEST_CHANCE_A_DAY
+
+
+@given(failures=st.integers(0, 200))
+def test_a_further_failure_never_shortens_the_wait(failures: int) -> None:
+    waits = wait_after(failures, BUDGET)
+
+    assert waits <= wait_after(failures + 1, BUDGET) <= max(timedelta(seconds=30), 2 * waits)
+    assert waits <= timedelta(hours=1)
+
+
 def test_empties_with_time_and_never_below_nothing() -> None:
     spent = Spent(10.0, NOW)
 
