@@ -36,6 +36,7 @@ SETTLE_MAY = {
         *("tenant_id", "id", "lookup", "deleted", "cache_version"),
         *("spent", "spent_at", "consecutive"),
         *("recovery_spent", "recovery_spent_at", "recovery_consecutive"),
+        *("failed_at", "recovery_failed_at"),
     },
     "authenticator": {
         "tenant_id",
