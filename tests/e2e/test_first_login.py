@@ -68,7 +68,6 @@ async def test_every_step_is_an_event_in_order_and_without_gaps(tenancy: Tenancy
 
     types = [event.type for event in events]
     for earlier, later in (
-        ("mfa.subject_changed", "mfa.enrollment_started"),
         ("mfa.enrollment_started", "mfa.enrolled"),
         ("mfa.enrolled", "mfa.credential_claimed"),
         ("mfa.credential_claimed", "mfa.verification_failed"),

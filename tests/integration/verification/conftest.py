@@ -34,6 +34,7 @@ from contracts.internal import (
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
 from contracts.topics import APPLICATIONS, POLICIES
 from contracts.vocabulary import Algorithm, Factor, KeyMode, Requirement, Scope
+from libs import telemetry
 from libs.ids import new_id
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import tenant_transaction
@@ -289,6 +290,12 @@ class World:
             f"{person.tenant}/{person.subject_ref}",
         )
         return [str(row["type"]) for row in rows]
+
+
+@pytest.fixture(autouse=True)
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin no trace: answers are compared whole, and a trace's id stands in them."""
+    monkeypatch.setitem(telemetry._SAMPLED, "root", 0.0)
 
 
 @pytest.fixture
