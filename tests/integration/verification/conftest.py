@@ -292,7 +292,7 @@ class World:
         return [str(row["type"]) for row in rows]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin no trace: answers are compared whole, and a trace's id stands in them."""
     monkeypatch.setitem(telemetry._SAMPLED, "root", 0.0)
