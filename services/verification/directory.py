@@ -67,8 +67,8 @@ class Directory:
         return await asyncio.wait_for(asyncio.shield(reading), _LONGEST_READ.total_seconds())
 
     def forget(self) -> None:
-        """Read everything again: something has changed."""
-        self._kept.clear()
+        """Read everything again: something has changed. Who was known is no stranger by that."""
+        self._kept = {digest: (0.0, reading) for digest, (_, reading) in self._kept.items()}
 
     def _begin(
         self, digest: bytes, parts: KeyParts, *, known_before: bool

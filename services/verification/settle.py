@@ -59,11 +59,10 @@ class NotNow(msgspec.Struct, frozen=True):
 
 _NOTHING = Settled(took_effect=False)
 _NOT_NOW = NotNow()
-_LEFT_OUT: dict[str, Settled | NotNow | ClockOff] = {
+_LEFT_OUT: dict[str, Settled | NotNow] = {
     "nothing": _NOTHING,
     "locked": _NOT_NOW,
     "promoted": _NOT_NOW,
-    "clock": ClockOff("this node's clock is off"),
 }
 
 
@@ -176,7 +175,9 @@ class Settler:
             for n in unclear:
                 settled[n] = AuthorityDown(type(error).__name__)
         for n, why in reasons.items():
-            settled[n] = _LEFT_OUT[why]
+            # A new exception each time: one that is kept gathers tracebacks.
+            clock_off = why == "clock"
+            settled[n] = ClockOff("this node's clock is off") if clock_off else _LEFT_OUT[why]
 
     async def _why_left_out(self, entries: list[Entry], unclear: list[int]) -> dict[int, str]:
         of = [entries[n] for n in unclear]

@@ -34,3 +34,16 @@ async def test_no_more_unknown_keys_are_looked_up_at_once_than_there_are_places(
 
     # With 6000 of them a known caller, read anew each second, gets 503 after 2 s.
     assert most <= PLACES
+
+
+async def test_known_callers_are_no_strangers_after_a_change_of_somebody(world: World) -> None:
+    applications = [await world.application() for _ in range(40)]
+    people = [await world.person(one.tenant) for one in applications]
+    asks = list(zip(applications, people, strict=True))
+    for application, person in asks:
+        await world.verify(application, person, world.code(person, steps=-1))
+
+    world.parts.door.directory.forget()
+    answers = await asyncio.gather(*(world.verify(a, p, world.code(p)) for a, p in asks))
+
+    assert {answer.status_code for answer in answers} == {200}
