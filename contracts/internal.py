@@ -81,6 +81,8 @@ class ResolvedSubject(BaseModel):
     subject_ref: UUID
     language: Language
     letter: str
+    user_type: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 class NameSubjects(BaseModel):

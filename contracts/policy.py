@@ -6,12 +6,17 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.envelope import PUBLISHED, EventType
+from contracts.rules import Rule
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
 from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope, Service
 
 
 class PolicyState(BaseModel):
-    """What one application asks, now."""
+    """What one application asks, now: by the tenant's rules, and where none of them decides.
+
+    `rules` are those that can be about this application, of version `rules_version` of the tenant's
+    rules; `rules_digest` is SHA-256 of the whole of that version, in hex.
+    """
 
     model_config = PUBLISHED
     application_id: UUID
@@ -19,6 +24,9 @@ class PolicyState(BaseModel):
     deleted: bool
     requirement: Requirement
     factors: tuple[Factor, ...]
+    rules: tuple[Rule, ...] = ()
+    rules_version: int | None = None
+    rules_digest: str | None = None
 
 
 class SubjectState(BaseModel):
@@ -83,6 +91,20 @@ class PolicyChanged(BaseModel):
     changed_by: UUID
 
 
+class RulesPublished(BaseModel):
+    """A version of a tenant's rules is in force now, instead of `replaced`, if there was one.
+
+    A lower version than the one before is a roll-back. `published_by` is the key that said so; its
+    reason stays with policy, because people write names into it.
+    """
+
+    model_config = PUBLISHED
+    version: int
+    digest: str
+    replaced: int | None
+    published_by: UUID
+
+
 class SubjectChanged(BaseModel):
     """A subject came, changed or went."""
 
@@ -119,6 +141,14 @@ TENANT_CHANGED = EventType(
 )
 POLICY_CHANGED = EventType(
     "mfa.policy_changed", 1, Service.POLICY, EVENTS, PolicyChanged, "A policy was changed."
+)
+RULES_PUBLISHED = EventType(
+    "mfa.rules_published",
+    1,
+    Service.POLICY,
+    EVENTS,
+    RulesPublished,
+    "Other rules of a tenant are in force.",
 )
 SUBJECT_CHANGED = EventType(
     "mfa.subject_changed", 1, Service.POLICY, EVENTS, SubjectChanged, "A subject was changed."

@@ -30,7 +30,10 @@ class CredentialForgotten(BaseModel):
 
 
 class Verified(BaseModel):
-    """A code was accepted; acr and amr as in RFC 8176 and NIST SP 800-63B-4."""
+    """A code was accepted; acr and amr as in RFC 8176 and NIST SP 800-63B-4.
+
+    Of which version the application's policy was, and what the tenant's rules then said (SHA-256).
+    """
 
     model_config = PUBLISHED
     application_id: UUID
@@ -38,6 +41,8 @@ class Verified(BaseModel):
     factor: Factor
     acr: str
     amr: tuple[str, ...]
+    policy_version: int | None = None
+    rules_digest: str | None = None
 
 
 class FailureReason(StrEnum):
@@ -50,12 +55,17 @@ class FailureReason(StrEnum):
 
 
 class VerificationFailed(BaseModel):
-    """A code was evaluated and refused; no authenticator is named where several were tried."""
+    """A code was evaluated and refused; no authenticator is named where several were tried.
+
+    Policy and rules are told as of one that is accepted.
+    """
 
     model_config = PUBLISHED
     application_id: UUID
     authenticator_id: UUID | None
     reason: FailureReason
+    policy_version: int | None = None
+    rules_digest: str | None = None
 
 
 class LockReason(StrEnum):

@@ -34,9 +34,12 @@ def _compare(released: object, current: object, place: str) -> Iterator[str]:
 
 def _compare_schemas(released: Schema, current: Schema, place: str) -> Iterator[str]:
     for name in sorted(released.keys() ^ current.keys()):
+        if name == "$defs" and name in current:
+            # What nothing that was released speaks of.
+            continue
         yield f"{place}: {name} {'is gone' if name in released else 'is new'}"
     for name in released.keys() & current.keys():
-        if name == "properties":
+        if name in ("properties", "$defs"):
             yield from _compare_properties(released[name], current[name], place)
         elif name in ("required", "enum"):
             # Their order means nothing.
@@ -46,7 +49,7 @@ def _compare_schemas(released: Schema, current: Schema, place: str) -> Iterator[
 
 
 def _compare_properties(released: Schema, current: Schema, place: str) -> Iterator[str]:
-    # A new one that is not in `required` is the one change there may be.
+    # A new one that is not in `required` is the one change there may be, with what it consists of.
     for name, schema in released.items():
         if name in current:
             yield from _compare(schema, current[name], f"{place}.{name}")

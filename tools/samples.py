@@ -11,7 +11,12 @@ from msgspec.structs import replace
 from pydantic import BaseModel
 
 from contracts.envelope import EventType, about_application, about_person
-from contracts.policy import APPLICATION_CHANGED, POLICY_CHANGED, TENANT_CHANGED
+from contracts.policy import (
+    APPLICATION_CHANGED,
+    POLICY_CHANGED,
+    RULES_PUBLISHED,
+    TENANT_CHANGED,
+)
 from contracts.topics import APPLICATIONS, POLICIES
 from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 
@@ -19,13 +24,17 @@ from libs.messaging.cloud_event import CloudEvent, body_without_sequence
 HOW_MANY = 9
 _NAMESPACE = UUID("019a2b3c-0000-7000-8000-000000000000")
 _BEGIN = datetime(2026, 11, 23, 8, 30, 12, 345678, tzinfo=UTC)
-_ABOUT_NO_PERSON = (TENANT_CHANGED.name, APPLICATION_CHANGED.name, POLICY_CHANGED.name)
+_ABOUT_NO_PERSON = tuple(
+    kind.name for kind in (TENANT_CHANGED, APPLICATION_CHANGED, POLICY_CHANGED, RULES_PUBLISHED)
+)
 _BY_FIELD: Mapping[str, tuple[object, ...]] = {
     "acr": ("urn:watchword:acr:second-factor",),
     "amr": (("otp",), ("otp", "mfa"), ()),
     "digest": ("3f" * 32, "a0" * 32),
     "groups": ((), ("staff",), ("staff", "Zürich"), ("students", "2026", "日本")),
     "name": ("Payroll", "Zeiterfassung für alle", "給与", "x" * 200),
+    "rules_digest": ("3f" * 32, None),
+    "user_types": ((), ("employee", "étudiante")),
     "user_type": ("employee", None, "étudiante"),
 }
 _NUMBERS = (1, 2, 0, 41, 2**31)

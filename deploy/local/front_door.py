@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
-    "policy": ("/v1/tenants", "/v1/applications", "/v1/policies", "/v1/subjects"),
+    "policy": (
+        *("/v1/tenants", "/v1/applications", "/v1/policies", "/v1/rules"),
+        *("/v1/subjects", "/v1/subject-imports"),
+    ),
     "enrollment": ("/v1/enrollments", "/v1/authenticators"),
     "verification": ("/v1/decisions", "/v1/verify", "/v1/receipts", "/v1/devices", "/v1/unlocks"),
     "recovery": ("/v1/recovery-keys", "/v1/recoveries", "/v1/resets"),

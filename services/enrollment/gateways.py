@@ -27,10 +27,12 @@ _LOG = structlog.get_logger("enrollment")
 
 @dataclass(frozen=True)
 class KnownSubject:
-    """Whom the application means, and what to call them in an authenticator app."""
+    """Whom the application means, what to call them in an authenticator app, and what they are."""
 
     subject_ref: UUID
     label: str = field(repr=False)
+    user_type: str | None = None
+    groups: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Policy:
             raise Unreachable(f"policy: {refusal.status}") from None
         except (ValidationError, SealBroken, KeyError):
             raise Unreachable("policy: not an answer to the question") from None
-        return KnownSubject(resolved.subject_ref, label)
+        return KnownSubject(resolved.subject_ref, label, resolved.user_type, resolved.groups)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from contracts.policy import (
     APPLICATION_STATE,
     POLICY_CHANGED,
     POLICY_STATE,
+    RULES_PUBLISHED,
     SUBJECT_CHANGED,
     SUBJECT_STATE,
     TENANT_CHANGED,
@@ -18,6 +19,7 @@ from contracts.policy import (
     Change,
     PolicyChanged,
     PolicyState,
+    RulesPublished,
     SubjectChanged,
     SubjectState,
     TenantChanged,
@@ -28,6 +30,7 @@ from libs.messaging.cloud_event import CloudEvent
 from services.policy.domain.application import Application, Key
 from services.policy.domain.policy import Policy
 from services.policy.domain.subject import Unnamed
+from services.policy.domain.versions import RulesVersion
 
 Announcement = tuple[Topic, CloudEvent]
 
@@ -70,6 +73,16 @@ def policy_changed(
     )
 
 
+def rules_published(
+    tenant: UUID, found: RulesVersion, *, replaced: int | None, by: UUID, now: datetime
+) -> Announcement:
+    """Other rules of the tenant are in force."""
+    data = RulesPublished(
+        version=found.version, digest=found.digest, replaced=replaced, published_by=by
+    )
+    return _of_application(RULES_PUBLISHED, data, tenant=tenant, about=tenant, now=now)
+
+
 def subject_changed(
     tenant: UUID, subject: Unnamed, *, change: Change, now: datetime
 ) -> tuple[Announcement, ...]:
@@ -109,6 +122,9 @@ def policy_state(policy: Policy) -> PolicyState:
         deleted=False,
         requirement=policy.terms.requirement,
         factors=tuple(factor for factor in Factor if factor in policy.terms.factors),
+        rules=policy.ruled.rules,
+        rules_version=policy.ruled.version,
+        rules_digest=policy.ruled.digest,
     )
 
 

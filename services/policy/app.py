@@ -18,6 +18,7 @@ from libs.web.health import health_routes
 from services.policy.api.applications import application_routes
 from services.policy.api.internal import internal_routes
 from services.policy.api.policies import policy_routes
+from services.policy.api.rules import rules_routes
 from services.policy.api.subjects import subject_routes
 from services.policy.api.tenants import tenant_routes
 from services.policy.gateways import Keepers
@@ -27,6 +28,7 @@ from services.policy.use_cases.callers import Callers
 from services.policy.use_cases.contacts import Contacts
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
+from services.policy.use_cases.rules import Rules
 from services.policy.use_cases.subjects import Subjects
 from services.policy.use_cases.tenants import Tenants
 
@@ -83,6 +85,7 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
             tenant_routes(Tenants(pool, clock), operator_key_digest=settings.operator_key_digest),
             application_routes(Applications(pool, clock, keepers=keepers), find),
             policy_routes(Policies(pool, clock), find),
+            rules_routes(Rules(pool, clock), find),
             subject_routes(subjects, find),
         ],
     )

@@ -30,7 +30,7 @@ from libs.messaging.cloud_event import CloudEvent
 from services.verification.domain.outcome import ACR, AMR
 
 
-def verified(
+def verified(  # noqa: PLR0913 - an event, attribute by attribute
     *,
     tenant: UUID,
     subject_ref: UUID,
@@ -39,6 +39,8 @@ def verified(
     factor: str,
     now: datetime,
     traceparent: str | None,
+    policy_version: int | None = None,
+    rules_digest: str | None = None,
 ) -> CloudEvent:
     """Say that a code was accepted."""
     data: dict[str, object] = {
@@ -47,13 +49,15 @@ def verified(
         "factor": factor,
         "acr": ACR,
         "amr": AMR[factor],
+        "policy_version": policy_version,
+        "rules_digest": rules_digest,
     }
     return about_person_unchecked(
         VERIFIED, data, tenant=tenant, subject_ref=subject_ref, now=now, traceparent=traceparent
     )
 
 
-def verification_failed(
+def verification_failed(  # noqa: PLR0913 - an event, attribute by attribute
     *,
     tenant: UUID,
     subject_ref: UUID,
@@ -62,12 +66,16 @@ def verification_failed(
     reason: FailureReason,
     now: datetime,
     traceparent: str | None,
+    policy_version: int | None = None,
+    rules_digest: str | None = None,
 ) -> CloudEvent:
     """Say that a code was evaluated and refused."""
     data: dict[str, object] = {
         "application_id": application_id,
         "authenticator_id": authenticator_id,
         "reason": reason.value,
+        "policy_version": policy_version,
+        "rules_digest": rules_digest,
     }
     return about_person_unchecked(
         VERIFICATION_FAILED,

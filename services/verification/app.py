@@ -207,7 +207,7 @@ def assemble(
         SERVICE,
         title="Watchword: decisions and verification",
         routers=[
-            public_routes(decide=Decide(pool, data_keys, devices), door=door, find=find),
+            public_routes(decide=Decide(pool, data_keys, devices, clock), door=door, find=find),
             device_routes(devices, find),
             receipt_routes(receipts),
             unlock_routes(Unlock(pool, data_keys, cache, budget, clock), find),

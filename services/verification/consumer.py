@@ -67,7 +67,12 @@ class Events:
         state = data_of(SUBJECT_STATE, event)
         await store.lock_subject(tx, event.tenant, state.subject_ref)
         newer = await store.save_state(
-            tx, state.subject_ref, version=state.version, deleted=state.deleted
+            tx,
+            state.subject_ref,
+            version=state.version,
+            deleted=state.deleted,
+            user_type=state.user_type,
+            groups=state.groups,
         )
         if newer and state.deleted:
             await self.credentials.forget_person(tx, tenant=event.tenant, subject=state.subject_ref)

@@ -79,10 +79,19 @@ class CachedAuthenticator(msgspec.Struct, frozen=True, array_like=True):
     last_step: int
 
 
-class Reserved(msgspec.Struct, frozen=True):
-    """One guess is charged with its weight; these authenticators may judge it."""
+class Copy(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept of a subject, of which version: attributes and authenticators of one family."""
 
+    version: int
+    user_type: str | None
+    groups: tuple[str, ...]
     authenticators: tuple[CachedAuthenticator, ...]
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """One guess is charged with its weight; the authenticators of this copy may judge it."""
+
+    copy: Copy
     weight: int
 
 
@@ -92,7 +101,7 @@ _LOG = structlog.get_logger("cache")
 _NEVER = datetime.fromtimestamp(0, UTC)
 _SUFFIX = {Family.CODES: "", Family.RECOVERY: "r"}
 _ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(tuple[CachedAuthenticator, ...])
+_DECODER = msgspec.msgpack.Decoder(Copy)
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -181,7 +190,7 @@ class Cache:
         )
         match answer:
             case [b"ok", bytes(kept), int(weight)]:
-                return Reserved(_DECODER.decode(kept), weight)
+                return self._reserved(tenant, subject, kept, weight, family)
             case [b"locked"]:
                 return Refusal(Denied.LOCKED)
             case [b"wait", bytes(seconds)]:
@@ -192,13 +201,22 @@ class Cache:
                 return Cold()
         raise CacheDown("unreadable answer")
 
+    def _reserved(
+        self, tenant: UUID, subject: UUID, kept: bytes, weight: int, family: Family
+    ) -> Reservation:
+        try:
+            return Reserved(_DECODER.decode(kept), weight)
+        except msgspec.DecodeError:
+            # Of another release: it is read again. Its charge may stay, towards "no".
+            self.drop(tenant, subject, family)
+            return Cold()
+
     async def fill(  # noqa: PLR0913 - a row, column by column
         self,
         tenant: UUID,
         subject: UUID,
         *,
-        version: int,
-        authenticators: tuple[CachedAuthenticator, ...],
+        copy: Copy,
         level: float,
         at: datetime,
         consecutive: int,
@@ -211,14 +229,14 @@ class Cache:
             FILL,
             _key(tenant, subject, family),
             [
-                version,
-                _ENCODER.encode(authenticators),
+                copy.version,
+                _ENCODER.encode(copy),
                 level,
                 at.timestamp(),
                 consecutive,
                 failed_at.timestamp(),
                 unlocked_version,
-                _price_list(authenticators),
+                _price_list(copy.authenticators),
             ],
         )
 

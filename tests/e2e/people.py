@@ -5,7 +5,7 @@ import io
 import json
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,12 +122,30 @@ class Tenancy:
         await until(works)
         return key
 
-    async def person(self, *, language: str = "en") -> Person:
+    async def rules(self, *rules: Mapping[str, object], replaces: int | None = None) -> int:
+        """Write rules and bring them into force; returns their version."""
+        body = {"rules": {"time_zone": "Europe/Amsterdam", "rules": rules}, "reason": "A test"}
+        version = (await self.must("/v1/rules", body, status=201, key=self.manage_key))["version"]
+        publication = {"replaces": replaces, "reason": "A test"}
+        path = f"/v1/rules/{version}/publication"
+        await self.must(path, publication, status=200, key=self.manage_key)
+
+        async def in_force() -> bool:
+            answer = (await self.ask("/v1/decisions", {"subject": "x"})).json()
+            return bool(answer.get("rules", {}).get("version") == version)
+
+        await until(in_force)
+        return int(str(version))
+
+    async def person(
+        self, *, language: str = "en", user_type: str | None = None, groups: Sequence[str] = ()
+    ) -> Person:
         """Make a subject, known to every service."""
         name = f"{uuid4().hex[:12]}@example.org"
+        attributes = {"language": language, "user_type": user_type, "groups": list(groups)}
         made = await self.must(
             "/v1/subjects",
-            {"subject": name, "email": name, "language": language},
+            {"subject": name, "email": name, **attributes},
             status=201,
             key=self.manage_key,
         )

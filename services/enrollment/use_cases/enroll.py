@@ -1,11 +1,13 @@
 """Begin an enrollment, and tell how it stands."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from contracts.envelope import application_key
 from contracts.policy import ApplicationState, PolicyState
+from contracts.rules import Login, factors_for
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from contracts.vocabulary import Factor
 from libs.clock import Clock
@@ -55,6 +57,14 @@ class Started:
 
 
 @dataclass(frozen=True)
+class _Asking:
+    """An application's name, and what it asks."""
+
+    name: str
+    policy: PolicyState
+
+
+@dataclass(frozen=True)
 class Enroll:
     """Begins enrollments."""
 
@@ -65,19 +75,21 @@ class Enroll:
 
     async def __call__(self, caller: Caller, wish: Wish) -> Started | Refusal:
         """Begin to enroll; nothing counts until a code confirms it."""
-        issuer = await self._issuer(caller, wish.factor)
-        if isinstance(issuer, Refusal):
-            return issuer
+        asking = await self._asking(caller)
+        if isinstance(asking, Refusal):
+            return asking
         subject = await resolve(self.policy, caller.tenant_id, wish.subject)
         if isinstance(subject, Refusal):
             return subject
+        if wish.factor not in self._allowed(asking.policy, caller, subject):
+            return Refusal.FACTOR_NOT_ALLOWED
         enrollment = self._enrollment(caller, subject, wish.factor)
         secret = secrets.token_bytes(SECRET_LENGTH)
         refusal = await self._store(caller.tenant_id, enrollment, secret, name=wish.name)
         if refusal is not None:
             return refusal
         label = subject.label
-        return Started(enrollment, shown(secret, STANDARD, issuer=issuer, label=label))
+        return Started(enrollment, shown(secret, STANDARD, issuer=asking.name, label=label))
 
     async def status(self, caller: Caller, enrollment_id: UUID) -> Enrollment | Refusal:
         """Return an enrollment that this application started, without anything secret."""
@@ -85,17 +97,21 @@ class Enroll:
             stored = await find_enrollment(tx, enrollment_id, caller.application_id)
         return stored.enrollment if stored is not None else Refusal.UNKNOWN
 
-    async def _issuer(self, caller: Caller, factor: Factor) -> str | Refusal:
-        """Return the application's name, where its policy allows the factor."""
+    async def _asking(self, caller: Caller) -> _Asking | Refusal:
         key = application_key(caller.tenant_id, caller.application_id)
         async with tenant_transaction(self.pool, caller.tenant_id) as tx:
             policy = await copy_of(tx, POLICIES.name, key)
             application = await copy_of(tx, APPLICATIONS.name, key)
         if policy is None or application is None:
             return Refusal.POLICY_UNKNOWN
-        if factor not in PolicyState.model_validate(policy).factors:
-            return Refusal.FACTOR_NOT_ALLOWED
-        return ApplicationState.model_validate(application).name
+        name = ApplicationState.model_validate(application).name
+        return _Asking(name, PolicyState.model_validate(policy))
+
+    def _allowed(
+        self, policy: PolicyState, caller: Caller, subject: KnownSubject
+    ) -> Sequence[Factor]:
+        login = Login(caller.application_id, subject.subject_ref, subject.user_type, subject.groups)
+        return factors_for(policy.rules, login, self.clock(), otherwise=policy.factors)
 
     def _enrollment(self, caller: Caller, subject: KnownSubject, factor: Factor) -> Enrollment:
         return Enrollment(

@@ -51,6 +51,8 @@ def _questions(
             subject_ref=subject.subject_ref,
             language=subject.attributes.language,
             letter=_letter(body.public_key, content, place=place),
+            user_type=subject.attributes.user_type,
+            groups=subject.attributes.groups,
         )
 
     @router.post(NAME_SUBJECTS.path, dependencies=[Depends(callers(*NAME_SUBJECTS.callers))])

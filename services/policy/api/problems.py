@@ -1,45 +1,56 @@
 """Refusals as problems: the only place where reasons meet status codes."""
 
-from typing import TypeVar, assert_never
+from collections.abc import Mapping
+from typing import TypeVar
 
 from libs.web.problems import Problem
-from services.policy.domain.refusals import Refusal, SubjectExists
+from services.policy.domain.refusals import Mistakes, Refusal, SubjectExists
 
 Outcome = TypeVar("Outcome")
 
 
-def accepted(outcome: Outcome | Refusal | SubjectExists) -> Outcome:
+def accepted(outcome: Outcome | Refusal | SubjectExists | Mistakes) -> Outcome:
     """Return the outcome of a use case; raises a Problem where it is a refusal."""
-    if isinstance(outcome, Refusal | SubjectExists):
+    if isinstance(outcome, Refusal | SubjectExists | Mistakes):
         raise problem_of(outcome)
     return outcome
 
 
-def problem_of(refusal: Refusal | SubjectExists) -> Problem:
+_ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
+    Refusal.UNKNOWN: (404, "not_found", "There is no such thing here"),
+    Refusal.TOO_MANY_KEYS: (
+        *(409, "too_many_keys"),
+        "Two keys of this mode are in force: revoke one",
+    ),
+    Refusal.LAST_MANAGE_KEY: (
+        *(409, "last_manage_key"),
+        "The tenant's last manage key has to stay",
+    ),
+    Refusal.NO_FACTOR: (422, "no_factor", "A policy that requires a factor has to allow one"),
+    Refusal.FACTOR_NOT_AVAILABLE: (
+        *(422, "factor_not_available"),
+        "Factors that can be enrolled: totp",
+    ),
+    Refusal.LABEL_TAKEN: (409, "label_taken", "Another subject of this tenant has this label"),
+    Refusal.CLAIMED_BY_ANOTHER: (409, "claimed_by_another", "Another attempt has this claim"),
+    Refusal.GONE: (410, "gone", "This is no longer available"),
+    Refusal.OTHER_RULES_IN_FORCE: (
+        *(409, "other_rules_in_force"),
+        "Other rules are in force than `replaces` says",
+    ),
+}
+
+
+def problem_of(refusal: Refusal | SubjectExists | Mistakes) -> Problem:
     """Return the answer to a refused request."""
     match refusal:
         case SubjectExists(subject_ref=there):
             # The detail is the subject_ref and nothing else, for programs to read.
-            answer = Problem(409, "subject_exists", "This subject exists already", str(there))
-        case Refusal.UNKNOWN:
-            answer = Problem(404, "not_found", "There is no such thing here")
-        case Refusal.TOO_MANY_KEYS:
-            answer = Problem(409, "too_many_keys", "Two keys of this mode are in force: revoke one")
-        case Refusal.LAST_MANAGE_KEY:
-            answer = Problem(409, "last_manage_key", "The tenant's last manage key has to stay")
-        case Refusal.NO_FACTOR:
-            answer = Problem(422, "no_factor", "A policy that requires a factor has to allow one")
-        case Refusal.FACTOR_NOT_AVAILABLE:
-            answer = Problem(422, "factor_not_available", "Factors that can be enrolled: totp")
-        case Refusal.LABEL_TAKEN:
-            answer = Problem(409, "label_taken", "Another subject of this tenant has this label")
-        case Refusal.CLAIMED_BY_ANOTHER:
-            answer = Problem(409, "claimed_by_another", "Another attempt has this claim")
-        case Refusal.GONE:
-            answer = Problem(410, "gone", "This is no longer available")
-        case _:
-            assert_never(refusal)
-    return answer
+            return Problem(409, "subject_exists", "This subject exists already", str(there))
+        case Mistakes(words=words):
+            return Problem(422, "mistakes", "The rules have mistakes", errors=words)
+        case Refusal():
+            return Problem(*_ANSWERS[refusal])
 
 
 def wrong_operator_key() -> Problem:

@@ -1,8 +1,9 @@
 """What an application asks of its subjects, in versions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from contracts.rules import Rule
 from contracts.vocabulary import Factor, Requirement
 from services.policy.domain.refusals import Refusal
 
@@ -22,12 +23,25 @@ STANDARD_TERMS = Terms(Requirement.REQUIRED, frozenset({Factor.TOTP}))
 
 
 @dataclass(frozen=True)
+class Ruled:
+    """The tenant's rules that can be about an application, and of which version they are."""
+
+    rules: tuple[Rule, ...] = ()
+    version: int | None = None
+    digest: str | None = None
+
+
+NO_RULES = Ruled()
+
+
+@dataclass(frozen=True)
 class Policy:
-    """One version of an application's policy."""
+    """One version of an application's policy: `terms` count where no rule decides."""
 
     application_id: UUID
     version: int
     terms: Terms
+    ruled: Ruled = NO_RULES
 
 
 def standard_policy(application_id: UUID) -> Policy:
@@ -35,17 +49,23 @@ def standard_policy(application_id: UUID) -> Policy:
     return Policy(application_id, version=1, terms=STANDARD_TERMS)
 
 
-def first_policy(application_id: UUID, terms: Terms) -> Policy | Refusal:
+def first_policy(application_id: UUID, terms: Terms, ruled: Ruled = NO_RULES) -> Policy | Refusal:
     """Return version 1."""
-    return _refusal_of(terms) or Policy(application_id, version=1, terms=terms)
+    return _refusal_of(terms) or Policy(application_id, version=1, terms=terms, ruled=ruled)
 
 
 def next_policy(policy: Policy, terms: Terms) -> Policy | Refusal:
     """Return the version with these terms: the same one where they are the same."""
     if terms == policy.terms:
         return policy
-    version = policy.version + 1
-    return _refusal_of(terms) or Policy(policy.application_id, version=version, terms=terms)
+    return _refusal_of(terms) or replace(policy, version=policy.version + 1, terms=terms)
+
+
+def ruled_policy(policy: Policy, ruled: Ruled) -> Policy:
+    """Return the version under these rules: the same one where it is under them already."""
+    if ruled == policy.ruled:
+        return policy
+    return replace(policy, version=policy.version + 1, ruled=ruled)
 
 
 def _refusal_of(terms: Terms) -> Refusal | None:

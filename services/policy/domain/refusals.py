@@ -16,6 +16,7 @@ class Refusal(Enum):
     LABEL_TAKEN = "label taken"
     CLAIMED_BY_ANOTHER = "claimed by another"
     GONE = "gone"
+    OTHER_RULES_IN_FORCE = "other rules in force"
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,10 @@ class SubjectExists:
     """The application's id of a subject is known already, under this `subject_ref`."""
 
     subject_ref: UUID
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """What was sent cannot be used as it is, and why, in words."""
+
+    words: tuple[str, ...]

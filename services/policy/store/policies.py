@@ -4,20 +4,27 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 
+from contracts.rules import Rule
 from contracts.vocabulary import Factor, Requirement
 from libs.postgres.pool import Connection
-from services.policy.domain.policy import Policy, Terms
+from services.policy.domain.policy import Policy, Ruled, Terms
 
 _ADD = """
-INSERT INTO policy_version
-    (tenant_id, application_id, version, requirement, factors, changed_by, created)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO policy_version (tenant_id, application_id, version, requirement, factors, changed_by,
+    created, rules, rules_version, rules_digest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10)
 """
-_NEWEST = """
-SELECT DISTINCT ON (application_id) application_id, version, requirement, factors
+_COLUMNS = (
+    "application_id, version, requirement, factors, rules::text AS rules, rules_version,"
+    " rules_digest"
+)
+_NEWEST = f"""
+SELECT DISTINCT ON (application_id) {_COLUMNS}
 FROM policy_version WHERE tenant_id = $1 ORDER BY application_id, version DESC
-"""
+"""  # noqa: S608 - constants
+_RULES = TypeAdapter(tuple[Rule, ...])
 
 
 async def add_policy(
@@ -33,12 +40,15 @@ async def add_policy(
         sorted(factor.value for factor in policy.terms.factors),
         changed_by,
         now,
+        _RULES.dump_json(policy.ruled.rules).decode(),
+        policy.ruled.version,
+        policy.ruled.digest,
     )
 
 
 async def load_policy(tx: Connection, tenant: UUID, application_id: UUID) -> Policy | None:
     row = await tx.fetchrow(
-        "SELECT application_id, version, requirement, factors FROM policy_version"
+        f"SELECT {_COLUMNS} FROM policy_version"  # noqa: S608 - constants
         " WHERE tenant_id = $1 AND application_id = $2 ORDER BY version DESC LIMIT 1",
         tenant,
         application_id,
@@ -54,4 +64,6 @@ async def load_policies(tx: Connection, tenant: UUID) -> dict[UUID, Policy]:
 def _policy(row: asyncpg.Record) -> Policy:
     factors = frozenset(Factor(factor) for factor in row["factors"])
     terms = Terms(requirement=Requirement(row["requirement"]), factors=factors)
-    return Policy(row["application_id"], version=row["version"], terms=terms)
+    rules = _RULES.validate_json(row["rules"])
+    ruled = Ruled(rules, version=row["rules_version"], digest=row["rules_digest"])
+    return Policy(row["application_id"], version=row["version"], terms=terms, ruled=ruled)

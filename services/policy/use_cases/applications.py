@@ -37,6 +37,7 @@ from services.policy.store.applications import (
 )
 from services.policy.store.policies import add_policy, load_policies, load_policy
 from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.rules import rules_in_force
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ class Applications:
     ) -> NewApplication | Refusal:
         """Make an application with its first key and the first version of its policy."""
         tenant, about = caller.tenant_id, new_id()
-        policy = first_policy(about, terms)
-        if isinstance(policy, Refusal):
-            return policy
         issued = issue_key(about, mode=mode, scopes=scopes)
         made = new_application(about, name=name, first_key=issued.key, now=self.clock())
         async with tenant_transaction(self.pool, tenant) as tx:
+            # Rules that are published meanwhile have to find this application.
+            await lock_tenant(tx, tenant)
+            policy = first_policy(about, terms, await rules_in_force(tx, tenant, about))
+            if isinstance(policy, Refusal):
+                return policy
             await register(tx, tenant, made, policy=policy, changed_by=caller.key_id)
         return NewApplication(made, policy=policy, issued=issued)
 

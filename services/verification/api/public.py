@@ -14,6 +14,8 @@ from services.verification.api.schemas import (
     DecisionAnswer,
     DecisionRequest,
     DeviceKept,
+    RulePassedOver,
+    RulesApplied,
     VerifyAnswer,
     VerifyRequest,
 )
@@ -65,7 +67,19 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
             decision=decision.kind,
             reason=decision.reason,
             factors=[Factor(factor) for factor in decision.factors],
-            policy_version=decided.policy_version,
+            policy_version=decided.policy.version,
+            rules=RulesApplied(
+                version=decided.policy.rules_version,
+                digest=decided.policy.rules_digest or "",
+                decided_by=decided.ask.rule,
+                passed_over=[
+                    RulePassedOver(rule=name, because=why) for name, why in decided.passed_over
+                ]
+                if body.explain
+                else None,
+            )
+            if decided.policy.rules_version is not None
+            else None,
             remembered=kept is not None,
             device=DeviceKept(id=kept.device_id, token=kept.token, expires=kept.expires)
             if kept is not None

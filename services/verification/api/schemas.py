@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from contracts.rules import PassedOver
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor
 from services.verification.domain.coarse import place_of
@@ -46,6 +47,9 @@ class DecisionRequest(BaseModel):
         description="The token that the device keeps. One that is unknown, expired or malformed"
         " is as good as none; one that was spent before drops the device.",
     )
+    explain: StrictBool = Field(
+        default=False, description="Say why the rules before the one that decides do not."
+    )
 
 
 class UnlockRequest(BaseModel):
@@ -63,6 +67,24 @@ class DeviceKept(BaseModel):
     expires: datetime
 
 
+class RulePassedOver(BaseModel):
+    """A rule that comes before the one that decides, and why it does not."""
+
+    rule: str
+    because: PassedOver
+
+
+class RulesApplied(BaseModel):
+    """The tenant's rules as they were applied; `digest` is that of this version, for ever."""
+
+    version: int
+    digest: str
+    decided_by: str | None = Field(
+        description="The rule that decided; without one the application's own policy did."
+    )
+    passed_over: list[RulePassedOver] | None = None
+
+
 class DecisionAnswer(BaseModel):
     """What to do now; `factors` can be used for a challenge, or may be enrolled."""
 
@@ -70,6 +92,7 @@ class DecisionAnswer(BaseModel):
     reason: Reason
     factors: list[Factor]
     policy_version: int
+    rules: RulesApplied | None = None
     remembered: bool = Field(
         description="Let in by a remembered device: one factor only, in NIST's terms AAL1."
     )

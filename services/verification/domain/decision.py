@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+from contracts.rules import Login, PassedOver, Rule, RuleRequirement, deciding_rule, passed_over
+from contracts.vocabulary import Factor
 
 
 class DecisionKind(StrEnum):
@@ -17,6 +21,7 @@ class Reason(StrEnum):
     """Why the decision is what it is."""
 
     NOT_REQUIRED = "not_required"
+    OPTIONAL = "optional"
     REQUIRED = "required"
     NOTHING_ENROLLED = "nothing_enrolled"
     REMEMBERED = "remembered"
@@ -24,11 +29,23 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """What the application asks."""
+    """What the application asks: by the tenant's rules, and where none decides by its own terms."""
 
     version: int
     required: bool
+    factors: tuple[Factor, ...]
+    rules: tuple[Rule, ...] = ()
+    rules_version: int | None = None
+    rules_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of one login; `rule` is the name of the rule that says so, if one does."""
+
+    requirement: RuleRequirement
     factors: tuple[str, ...]
+    rule: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,13 +57,38 @@ class Decision:
     factors: tuple[str, ...]
 
 
-def decide(policy: Policy, enrolled: Sequence[str]) -> Decision:
+def asked(policy: Policy, login: Login, at: datetime) -> Asked:
+    """Return what is asked of a login at this time."""
+    rule = deciding_rule(policy.rules, login, at)
+    if rule is None:
+        terms = RuleRequirement.REQUIRED if policy.required else RuleRequirement.OFF
+        return Asked(terms, policy.factors)
+    return Asked(rule.requirement, tuple(rule.usable), rule.name)
+
+
+def explained(policy: Policy, login: Login, at: datetime) -> Sequence[tuple[str, PassedOver]]:
+    """Return the rules before the one that decides, and why each does not."""
+    found = []
+    for rule in policy.rules:
+        why = passed_over(rule, login, at)
+        if why is None and deciding_rule((rule,), login, at) is not None:
+            break
+        found.append((rule.name, why or PassedOver.UNKNOWN_PERSON))
+    return found
+
+
+def decide(ask: Asked, enrolled: Sequence[str]) -> Decision:
     """Decide for a subject that has these factors; nobody knows nothing more of a stranger."""
-    if not policy.required:
+    if ask.requirement is RuleRequirement.OFF:
         return Decision(DecisionKind.ALLOW, Reason.NOT_REQUIRED, ())
-    usable = tuple(factor for factor in policy.factors if factor in enrolled)
+    usable = tuple(factor for factor in ask.factors if factor in enrolled)
+    if ask.requirement is RuleRequirement.OPTIONAL:
+        # Who has chosen to be protected is.
+        if usable:
+            return Decision(DecisionKind.CHALLENGE, Reason.OPTIONAL, usable)
+        return Decision(DecisionKind.ALLOW, Reason.OPTIONAL, ask.factors)
     if not usable:
-        return Decision(DecisionKind.ENROLL, Reason.NOTHING_ENROLLED, policy.factors)
+        return Decision(DecisionKind.ENROLL, Reason.NOTHING_ENROLLED, ask.factors)
     return Decision(DecisionKind.CHALLENGE, Reason.REQUIRED, usable)
 
 

@@ -21,4 +21,7 @@ async def policy_of(tx: Connection, tenant: UUID, application_id: UUID) -> Polic
         version=known.version,
         required=known.requirement is Requirement.REQUIRED,
         factors=tuple(known.factors),
+        rules=known.rules,
+        rules_version=known.rules_version,
+        rules_digest=known.rules_digest,
     )

@@ -43,6 +43,8 @@ class StoredSubject:
     subject_ref: UUID
     cache_version: int
     unlocked_version: int
+    user_type: str | None
+    groups: tuple[str, ...]
     failures: Mapping[Family, Failures]
     authenticators: tuple[StoredAuthenticator, ...]
 
@@ -50,7 +52,8 @@ class StoredSubject:
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     """Return a subject with its active authenticators, as of one moment."""
     rows = await tx.fetch(
-        "SELECT s.cache_version, s.unlocked_version, s.spent, s.spent_at, s.consecutive,"
+        "SELECT s.cache_version, s.unlocked_version, s.user_type, s.groups, s.spent,"
+        " s.spent_at, s.consecutive,"
         " s.failed_at, s.recovery_spent, s.recovery_spent_at, s.recovery_consecutive,"
         " s.recovery_failed_at, a.id, a.factor, a.epoch,"
         " a.sealed, a.algorithm, a.digits, a.period, a.last_step FROM subject s"
@@ -64,6 +67,8 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
         subject_ref=subject,
         cache_version=rows[0]["cache_version"],
         unlocked_version=rows[0]["unlocked_version"],
+        user_type=rows[0]["user_type"],
+        groups=tuple(rows[0]["groups"]),
         failures={
             family: Failures(
                 Spent(level=rows[0][f"{prefix}spent"], at=rows[0][f"{prefix}spent_at"]),
@@ -97,15 +102,29 @@ async def subject_named(tx: Connection, lookup: bytes) -> UUID | None:
     return found
 
 
-async def enrolled_factors(tx: Connection, lookup: bytes) -> Sequence[str]:
-    """Return the factors of whoever this is; a stranger has none."""
-    rows = await tx.fetch(
-        "SELECT DISTINCT a.factor FROM subject s JOIN authenticator a"
-        " ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id AND a.status = 'active'"
-        " WHERE s.lookup = $1 AND NOT s.deleted",
+@dataclass(frozen=True)
+class Enrolled:
+    """A subject's attributes, and the factors that it has."""
+
+    subject_ref: UUID
+    user_type: str | None
+    groups: Sequence[str]
+    factors: Sequence[str]
+
+
+async def enrolled_factors(tx: Connection, lookup: bytes) -> Enrolled | None:
+    """Return what is known of whoever this is; nothing of a stranger."""
+    row = await tx.fetchrow(
+        "SELECT s.id, s.user_type, s.groups,"
+        " array_remove(array_agg(DISTINCT a.factor), NULL) AS factors FROM subject s"
+        " LEFT JOIN authenticator a ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id"
+        " AND a.status = 'active'"
+        " WHERE s.lookup = $1 AND NOT s.deleted GROUP BY s.tenant_id, s.id",
         lookup,
     )
-    return [row["factor"] for row in rows]
+    if row is None:
+        return None
+    return Enrolled(row["id"], row["user_type"], row["groups"], row["factors"])
 
 
 # The wait is that of domain/budget.py (wait_after).
@@ -179,15 +198,25 @@ async def lock_subject(tx: Connection, tenant: UUID, subject: UUID) -> None:
     await tx.execute("SELECT 1 FROM subject WHERE id = $1 FOR UPDATE", subject)
 
 
-async def save_state(tx: Connection, subject: UUID, *, version: int, deleted: bool) -> bool:
+async def save_state(
+    tx: Connection,
+    subject: UUID,
+    *,
+    version: int,
+    deleted: bool,
+    user_type: str | None,
+    groups: Sequence[str],
+) -> bool:
     """Take a newer state of a locked subject; False for one that is known or older."""
     taken = await tx.fetchval(
         "UPDATE subject SET state_version = $2, deleted = $3,"
-        " lookup = CASE WHEN $3 THEN NULL ELSE lookup END, cache_version = cache_version + 1"
-        " WHERE id = $1 AND state_version < $2 RETURNING true",
+        " lookup = CASE WHEN $3 THEN NULL ELSE lookup END, cache_version = cache_version + 1,"
+        " user_type = $4, groups = $5 WHERE id = $1 AND state_version < $2 RETURNING true",
         subject,
         version,
         deleted,
+        user_type,
+        groups,
     )
     return bool(taken)
 

@@ -1,11 +1,23 @@
 """Say what an application should do with a subject now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from libs.postgres.pool import Pool, tenant_transaction
+from contracts.rules import Login, PassedOver
+from libs.clock import Clock
+from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
-from services.verification.domain.decision import Decision, DecisionKind, decide, remembered
+from services.verification.domain.decision import (
+    Asked,
+    Decision,
+    DecisionKind,
+    Policy,
+    asked,
+    decide,
+    explained,
+    remembered,
+)
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest
 from services.verification.store import subjects as store
@@ -19,10 +31,12 @@ class PolicyUnknown(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision, the policy's version behind it, and what a remembered device keeps now."""
+    """A decision, what it follows from, and what a remembered device keeps now."""
 
     decision: Decision
-    policy_version: int
+    policy: Policy
+    ask: Asked
+    passed_over: Sequence[tuple[str, PassedOver]]
     kept: Kept | None = None
 
 
@@ -33,6 +47,7 @@ class Decide:
     pool: Pool
     data_keys: DataKeys
     devices: Devices
+    clock: Clock
 
     async def __call__(
         self, *, tenant: UUID, application_id: UUID, subject: str, device: str | None = None
@@ -42,13 +57,31 @@ class Decide:
         lookup = lookup_digest(key.key, subject)
         shown = await self.devices.shown(tenant, device) if device is not None else None
         async with tenant_transaction(self.pool, tenant) as tx:
-            policy = await policy_of(tx, tenant, application_id)
-            if policy is None:
-                raise PolicyUnknown
-            decision = decide(policy, await store.enrolled_factors(tx, lookup))
-            if shown is None or decision.kind is not DecisionKind.CHALLENGE:
-                return Decided(decision, policy.version)
+            decided = await self._decided(tx, tenant, application_id, lookup)
+            if shown is None or decided.decision.kind is not DecisionKind.CHALLENGE:
+                return decided
             kept = await self.devices.known(
                 tx, shown, tenant=tenant, application=application_id, lookup=lookup
             )
-        return Decided(remembered(decision) if kept else decision, policy.version, kept)
+        if kept is None:
+            return decided
+        decision = remembered(decided.decision)
+        return Decided(decision, decided.policy, decided.ask, decided.passed_over, kept)
+
+    async def _decided(
+        self, tx: Connection, tenant: UUID, application_id: UUID, lookup: bytes
+    ) -> Decided:
+        policy = await policy_of(tx, tenant, application_id)
+        if policy is None:
+            raise PolicyUnknown
+        who, now = await store.enrolled_factors(tx, lookup), self.clock()
+        login = _login(application_id, who)
+        ask = asked(policy, login, now)
+        decision = decide(ask, who.factors if who is not None else ())
+        return Decided(decision, policy, ask, explained(policy, login, now))
+
+
+def _login(application_id: UUID, who: store.Enrolled | None) -> Login:
+    if who is None:
+        return Login(application_id, known=False)
+    return Login(application_id, who.subject_ref, who.user_type, who.groups)

@@ -23,6 +23,7 @@ from services.verification.reserve import (
     Cache,
     CachedAuthenticator,
     Cold,
+    Copy,
     Denied,
     Refusal,
     Reservation,
@@ -47,7 +48,7 @@ _LONGEST = timedelta(seconds=3)
 class Charged(msgspec.Struct, frozen=True):
     """A guess that is paid for, what may judge it, its price, and whether PostgreSQL has it."""
 
-    authenticators: Sequence[CachedAuthenticator]
+    copy: Copy
     weight: int
     durably: bool
     family: Family
@@ -84,7 +85,7 @@ class Guesses:
                 return await self._reserve_durably(guess)
         if isinstance(answer, Reserved):
             return Charged(
-                answer.authenticators,
+                answer.copy,
                 answer.weight,
                 durably=False,
                 family=guess.family,
@@ -116,10 +117,8 @@ class Guesses:
         except CacheDown:
             return await self._reserve_durably(guess)
         match answer:
-            case Reserved(authenticators, weight):
-                return Charged(
-                    authenticators, weight, durably=False, family=guess.family, at=guess.now
-                )
+            case Reserved(copy, weight):
+                return Charged(copy, weight, durably=False, family=guess.family, at=guess.now)
             case Refusal():
                 return self._refused(answer)
             case Cold():
@@ -182,7 +181,8 @@ class Guesses:
 
         Its counter in the copy is out of date then, and a window that begins there ends too soon.
         """
-        if moved:
+        # A copy that PostgreSQL is ahead of was not told of a change, such as another user type.
+        if moved or settled.version > charged.copy.version:
             self._cache.drop(tenant, subject)
         if charged.durably:
             self._tell_failed(tenant, subject, charged, settled)
@@ -239,8 +239,7 @@ class Guesses:
         await self._cache.fill(
             guess.tenant,
             guess.subject,
-            version=stored.cache_version,
-            authenticators=_cached(stored.authenticators, guess.family),
+            copy=_copy(stored, guess.family),
             level=failures.spent.level,
             at=failures.spent.at,
             consecutive=failures.consecutive,
@@ -255,13 +254,13 @@ class Guesses:
             stored = await store.load_subject(tx, subject)
             if stored is None:
                 return Refused(Why.NOTHING_ENROLLED)
-            authenticators = _cached(stored.authenticators, family)
-            weight = prices(authenticators).get(guess.tried_on, 1)
+            copy = _copy(stored, family)
+            weight = prices(copy.authenticators).get(guess.tried_on, 1)
             charged = await store.charge(
                 tx, subject, weight, now=now, budget=self._budget, family=family
             )
         if charged:
-            return Charged(authenticators, weight, durably=True, family=family, at=now)
+            return Charged(copy, weight, durably=True, family=family, at=now)
         failures = stored.failures[family]
         if failures.consecutive >= self._budget.consecutive:
             return Refused(Why.LOCKED)
@@ -275,6 +274,15 @@ class Guesses:
             # Waiting does not help; naming the authenticator does.
             return Refused(Why.TOO_MANY_AT_ONCE)
         return Refused(Why.BUDGET, wait_until_fits(level, weight, self._budget))
+
+
+def _copy(stored: store.StoredSubject, family: Family) -> Copy:
+    return Copy(
+        stored.cache_version,
+        stored.user_type,
+        stored.groups,
+        _cached(stored.authenticators, family),
+    )
 
 
 def _cached(

@@ -6,15 +6,17 @@ from uuid import UUID
 
 import msgspec
 
+from contracts.rules import Login, factors_for
 from libs.clock import Clock
 from libs.sealing.data_keys import DataKeys
 from services.verification.domain.coarse import Limits, limit_of, place_of
+from services.verification.domain.decision import Policy
 from services.verification.domain.outcome import Accepted, CallerChanged, KeyReused
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
 from services.verification.entries import Idempotency, KnownCaller
 from services.verification.lookups import Name, StoredAnswer
-from services.verification.reserve import Bucket, CachedAuthenticator
+from services.verification.reserve import Bucket, CachedAuthenticator, Copy
 
 
 class NamedLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +28,7 @@ class NamedLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One request to judge a code; `factors` are those that the application's policy allows.
+    """One request to judge a code; `policy` says which factors are good for it.
 
     `nonce` and `remember` ask for a receipt and a remembered device beside the answer.
     `next_code` is the one after `code`, to find a counter that has run far ahead.
@@ -37,18 +39,29 @@ class Attempt(msgspec.Struct, frozen=True):
     code: str
     authenticator_id: UUID | None
     idempotency_key: str | None
-    factors: Sequence[str]
+    policy: Policy
     traceparent: str | None = None
     nonce: str | None = None
     remember: bool = False
-    policy_version: int = 0
     next_code: str | None = None
     source: str | None = None
     limits: Sequence[NamedLimit] = ()
 
-    def may_use(self, one: CachedAuthenticator) -> bool:
-        """Tell whether this authenticator may judge it, whatever its codes look like."""
-        return self.authenticator_id in (None, one.authenticator_id) and one.factor in self.factors
+    def usable(self, copy: Copy, subject: UUID, at: datetime) -> Sequence[CachedAuthenticator]:
+        """Return the authenticators that may judge it, whatever their codes look like."""
+        factors = self._factors(copy, subject, at)
+        return [
+            one
+            for one in copy.authenticators
+            if self.authenticator_id in (None, one.authenticator_id) and one.factor in factors
+        ]
+
+    def _factors(self, copy: Copy, subject: UUID, at: datetime) -> Sequence[str]:
+        if not self.policy.rules:
+            return self.policy.factors
+        login = Login(self.caller.application_id, subject, copy.user_type, copy.groups)
+        # Who is asked for nothing may still be asked by the application, for something delicate.
+        return factors_for(self.policy.rules, login, at, otherwise=self.policy.factors)
 
     def __repr__(self) -> str:
         """Never show the code."""
@@ -114,7 +127,7 @@ def _idempotency(key: bytes, attempt: Attempt) -> Idempotency | None:
 
 def _said_again(attempt: Attempt) -> bytes:
     # A receipt names the policy's version, which may be another one when the repeat comes.
-    return attempt.policy_version.to_bytes(8, "big") if attempt.nonce is not None else b""
+    return attempt.policy.version.to_bytes(8, "big") if attempt.nonce is not None else b""
 
 
 def first_answer(first: StoredAnswer, asked: Idempotency) -> Accepted | KeyReused | CallerChanged:

@@ -113,7 +113,7 @@ class Verify:
         if isinstance(charged, Refused):
             return await self._refuse(question, subject, charged)
         paid = _Paid(question, subject, charged)
-        usable = [one for one in charged.authenticators if attempt.may_use(one)]
+        usable = attempt.usable(charged.copy, subject, question.now)
         if not usable:
             await self.guesses.never_made(question.tenant, subject, charged)
             return await self._unjudged(question)
@@ -173,6 +173,7 @@ class Verify:
 
     async def _accept(self, paid: _Paid, match: Match) -> Outcome:
         question, one = paid.question, match.authenticator
+        policy = question.attempt.policy
         event = announcements.verified(
             tenant=question.tenant,
             subject_ref=paid.subject_ref,
@@ -181,6 +182,8 @@ class Verify:
             factor=one.factor,
             now=question.now,
             traceparent=question.attempt.traceparent,
+            policy_version=policy.version,
+            rules_digest=policy.rules_digest,
         )
         acceptance = Acceptance(
             one.authenticator_id,
@@ -196,8 +199,7 @@ class Verify:
         self.guesses.was_right(
             question.tenant, paid.subject_ref, paid.charged, settled, moved=moved
         )
-        version = question.attempt.policy_version
-        return Accepted(event.id, one.authenticator_id, one.factor, question.now, version)
+        return Accepted(event.id, one.authenticator_id, one.factor, question.now, policy.version)
 
     async def _lost(self, paid: _Paid, match: Match) -> Outcome:
         """The code matched, but PostgreSQL said no: a repeat, a replay, a limit, a stale copy."""
@@ -243,7 +245,7 @@ class Verify:
     def _failed(
         self, paid: _Paid, authenticator_id: UUID | None, reason: FailureReason
     ) -> CloudEvent:
-        question = paid.question
+        question, policy = paid.question, paid.question.attempt.policy
         return announcements.verification_failed(
             tenant=question.tenant,
             subject_ref=paid.subject_ref,
@@ -252,6 +254,8 @@ class Verify:
             reason=reason,
             now=question.now,
             traceparent=question.attempt.traceparent,
+            policy_version=policy.version,
+            rules_digest=policy.rules_digest,
         )
 
     async def _fail(self, paid: _Paid, tried: Sequence[CachedAuthenticator], why: Why) -> Outcome:

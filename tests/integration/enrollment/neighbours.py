@@ -30,6 +30,7 @@ class Neighbours:
 
     clock: Clock
     subjects: dict[tuple[UUID, str], tuple[UUID, str]] = field(default_factory=dict)
+    user_types: dict[UUID, str] = field(default_factory=dict)
     policy_down: bool = False
     verification_down: bool = False
     revoked: list[Revoke] = field(default_factory=list)
@@ -49,7 +50,10 @@ class Neighbours:
             place = letter_place(RESOLVE_SUBJECT, body.tenant, body.subject)
             letter = write_letter(body.public_key, {"label": label}, place=place)
             return ResolvedSubject(
-                subject_ref=subject_ref, language=Language.ENGLISH, letter=letter
+                subject_ref=subject_ref,
+                language=Language.ENGLISH,
+                letter=letter,
+                user_type=self.user_types.get(subject_ref),
             )
 
         return app

@@ -10,6 +10,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from contracts.rules import Match, Rule, RuleRequirement, Strength
 from contracts.vocabulary import Factor, Scope
 from tests.integration.enrollment.world import World
 
@@ -199,3 +200,26 @@ async def test_needs_the_scope_enroll(world: World, scopes: tuple[Scope, ...]) -
 
     assert {answer.status_code for answer in answers} == {403}
     assert {answer.json()["code"] for answer in answers} == {"missing_scope"}
+
+
+@pytest.mark.requirement("B1")
+async def test_the_rules_say_who_may_enroll_what(world: World) -> None:
+    strict = Rule(
+        name="admins",
+        match=Match(user_types=("admin",)),
+        starts=None,
+        requirement=RuleRequirement.REQUIRED,
+        factors=(Factor.PASSKEY,),
+        strength=Strength.PHISHING_RESISTANT,
+    )
+    application = await world.application(rules=(strict,))
+    admin, other = world.person(application.tenant), world.person(application.tenant)
+    world.neighbours.user_types[admin.subject_ref] = "admin"
+
+    bodies = [{"subject": person.name, "factor": "totp"} for person in (admin, other)]
+    refused, started = [
+        await world.ask(application, "POST", "/v1/enrollments", body) for body in bodies
+    ]
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "factor_not_allowed")
+    assert started.status_code == 201

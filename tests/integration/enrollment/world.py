@@ -19,6 +19,7 @@ from contracts.internal import (
     letter_place,
 )
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
+from contracts.rules import Rule
 from contracts.topics import APPLICATIONS, POLICIES
 from contracts.vocabulary import Factor, KeyMode, Requirement, Scope, Service
 from libs.ids import new_id
@@ -53,6 +54,7 @@ class World:
         name: str = "Acme HR",
         scopes: tuple[Scope, ...] = (Scope.ENROLL,),
         factors: tuple[Factor, ...] | None = (Factor.TOTP,),
+        rules: tuple[Rule, ...] = (),
     ) -> Application:
         """Make an application as policy's events would; without factors, it has no policy yet."""
         made = Application(tenant or uuid4(), new_id(), "")
@@ -71,6 +73,7 @@ class World:
                 deleted=False,
                 requirement=Requirement.REQUIRED,
                 factors=factors,
+                rules=rules,
             )
             await self._keep(made, POLICIES.name, policy.model_dump(mode="json"))
         return replace(made, key=key.text)

@@ -20,6 +20,8 @@ _BODIES: dict[str, object] = {
     "POST /v1/subjects": {"subject": "anna"},
     "POST /v1/subjects/search": {"subject": "anna"},
     "PATCH /v1/subjects/{subject_ref}": {"language": "nl"},
+    "POST /v1/rules": {"rules": {"rules": []}, "reason": "To begin with"},
+    "POST /v1/rules/{version}/publication": {"replaces": None, "reason": "To begin with"},
 }
 # Routes for which another scope than manage is enough.
 _OTHER_SCOPES: dict[str, Scope] = {}
@@ -31,6 +33,8 @@ _OWNED = (
     "policy_version",
     "subject",
     "contact_claim",
+    "rules_version",
+    "rules_publication",
 )
 
 
@@ -78,7 +82,9 @@ async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenan
     other = await bench.new_tenant()
     there = await other.api("POST", "/v1/applications", {"name": "Mail", "scopes": ["manage"]})
     subject = await other.api("POST", "/v1/subjects", {"subject": "anna"})
+    rules = await other.api("POST", "/v1/rules", _BODIES["POST /v1/rules"])
     ids = {
+        "version": rules.json()["version"],
         "application_id": there.json()["application_id"],
         "key_id": there.json()["key_id"],
         "subject_ref": subject.json()["subject_ref"],
@@ -111,6 +117,9 @@ async def test_lists_and_searches_show_the_own_tenant_only(bench: Bench, tenant:
 async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: Tenant) -> None:
     made = await tenant.api("POST", "/v1/subjects", {"subject": "anna"})
     await _claim_contact(bench, tenant, made.json()["subject_ref"])
+    await tenant.api("POST", "/v1/rules", _BODIES["POST /v1/rules"])
+    publication = {"replaces": None, "reason": "To begin with"}
+    await tenant.api("POST", "/v1/rules/1/publication", publication)
     tables = await bench.owner.fetch(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'policy'::regnamespace AND c.relkind = 'r'"
@@ -136,7 +145,7 @@ async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> Non
 
 
 def _filled(path: str) -> str:
-    return path.format(application_id=uuid4(), key_id=uuid4(), subject_ref=uuid4())
+    return path.format(application_id=uuid4(), key_id=uuid4(), subject_ref=uuid4(), version=9)
 
 
 def _body(method: str, path: str) -> object:

@@ -97,7 +97,7 @@ async def _cancel_reserves(
             numbers["cache_down"] += 1
         elif isinstance(answer := reading.result(), Reserved):
             numbers["replies"] += 1
-            ids = {known.authenticator_id for known in answer.authenticators}
+            ids = {known.authenticator_id for known in answer.copy.authenticators}
             numbers["foreign_replies"] += ids != {person.authenticator_id}
 
     # People of this part alone, with room for more guesses than a budget allows.

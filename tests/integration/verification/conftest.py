@@ -32,6 +32,7 @@ from contracts.internal import (
     letter_place,
 )
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
+from contracts.rules import Rule
 from contracts.topics import APPLICATIONS, POLICIES
 from contracts.vocabulary import Algorithm, Factor, KeyMode, Requirement, Scope
 from libs import telemetry
@@ -159,6 +160,7 @@ class World:
         requirement: Requirement = Requirement.REQUIRED,
         factors: tuple[Factor, ...] = (Factor.TOTP,),
         with_policy: bool = True,
+        rules: tuple[Rule, ...] = (),
     ) -> Application:
         """Make an application as policy's events would."""
         tenant, application_id = tenant or uuid4(), new_id()
@@ -184,6 +186,9 @@ class World:
             deleted=False,
             requirement=requirement,
             factors=factors,
+            rules=rules,
+            rules_version=1 if rules else None,
+            rules_digest="5e" * 32 if rules else None,
         )
         place = application_key(tenant, application_id)
         async with tenant_transaction(self.plumbing.app_pool, tenant) as tx:

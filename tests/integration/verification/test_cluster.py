@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from deploy.local.valkey import Valkey
 from services.verification.cluster_map import Cluster, is_cluster, slot_of
 from services.verification.domain.budget import Budget
-from services.verification.reserve import Cache, Cold, NotSafeToUse, Reserved, open_cluster
+from services.verification.reserve import Cache, Cold, Copy, NotSafeToUse, Reserved, open_cluster
 from services.verification.script_calls import CacheDown
 from tests.fixtures.services import MakeDatabase
 from tests.integration.messaging.bench import until
@@ -171,7 +171,7 @@ async def test_people_whose_common_slot_is_half_moved_are_judged_in_one_batch(
     second = next(one for one in iter(uuid4, None) if slot_of(f"w:{{{tenant}/{one}}}") == slot)
     for subject in (first, second):
         await cache.fill(
-            tenant, subject, version=1, authenticators=(), level=0, at=now, consecutive=0
+            tenant, subject, copy=Copy(1, None, (), ()), level=0, at=now, consecutive=0
         )
     host, port = ground.cluster.master_of(slot)
     old = [node.port for node in ground.nodes].index(port)
@@ -186,7 +186,7 @@ async def test_people_whose_common_slot_is_half_moved_are_judged_in_one_batch(
         *(cache.reserve(tenant, one, now=now, tried_on="6") for one in (first, second, first))
     )
 
-    assert answers == [Reserved((), 1)] * 3
+    assert answers == [Reserved(Copy(1, None, (), ()), 1)] * 3
 
 
 async def test_without_one_master_the_others_keep_going(ground: Ground) -> None:

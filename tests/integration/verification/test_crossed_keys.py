@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
+from typing import Any
 
 import pytest
 
@@ -30,7 +30,7 @@ async def entry(
     """Return a right code of this person; without a key it stands for a wrong one."""
     now, tenant = world.clock(), person.tenant
     lookup = await world.plumbing.data_keys.newest(tenant=tenant, purpose=LOOKUP)
-    about: dict[str, UUID] = {
+    about: dict[str, Any] = {
         "tenant": tenant,
         "subject_ref": person.subject_ref,
         "application_id": application.application_id,

@@ -8,7 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from contracts.vocabulary import Factor
 from libs.batching import Batches
+from services.verification.domain.decision import Policy
 from services.verification.domain.outcome import Accepted, Outcome
 from services.verification.entries import KnownCaller
 from services.verification.script_calls import CacheDown, ScriptCalls
@@ -195,5 +197,5 @@ def attempt_of(application: Application, person: Person, code: str) -> Attempt:
         code=code,
         authenticator_id=None,
         idempotency_key=None,
-        factors=("totp",),
+        policy=Policy(version=1, required=True, factors=(Factor.TOTP,)),
     )

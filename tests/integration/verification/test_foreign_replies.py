@@ -137,4 +137,6 @@ async def test_after_a_push_nobody_is_handed_what_is_somebody_elses(
         )
 
         assert isinstance(handed, Reserved)
-        assert [who.authenticator_id for who in handed.authenticators] == [other.authenticator_id]
+        assert [who.authenticator_id for who in handed.copy.authenticators] == [
+            other.authenticator_id
+        ]

@@ -1,0 +1,154 @@
+"""A tenant's rules as people write them: what may stand in a version, and what it means."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NaiveDatetime,
+    StringConstraints,
+    field_validator,
+)
+
+from contracts.rules import Match, Rule, RuleRequirement, Strength
+from contracts.vocabulary import Factor
+from services.policy.domain.policy import ENROLLABLE
+from services.policy.domain.text import has_one_form
+
+# Every login goes through them in their order.
+_MOST_RULES = 200
+_MOST_NAMED = 1000
+_STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _one_form(text: str) -> str:
+    if not has_one_form(text):
+        raise ValueError("white space outside, unseen characters or text that is not NFC")
+    return text
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("not a time zone of the IANA database, such as Europe/Amsterdam")
+    return name
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
+_Words = Annotated[tuple[_Word, ...], Field(max_length=_MOST_NAMED)]
+_Ids = Annotated[tuple[UUID, ...], Field(max_length=_MOST_NAMED)]
+RuleName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class MatchText(BaseModel):
+    """Whom a rule is about: each list that is not empty has to name the login or the person."""
+
+    model_config = _STRICT
+    applications: _Ids = ()
+    user_types: _Words = ()
+    groups: _Words = ()
+    subjects: _Ids = ()
+
+
+class RuleText(BaseModel):
+    """One rule; `starts` is on the clocks of the rules' time zone."""
+
+    model_config = _STRICT
+    name: RuleName
+    match: MatchText = MatchText()
+    starts: NaiveDatetime | None = None
+    requirement: RuleRequirement
+    factors: Annotated[tuple[Factor, ...], Field(max_length=len(Factor))] = ()
+    strength: Strength = Strength.ANY
+
+    @field_validator("factors")
+    @classmethod
+    def _once_each(cls, factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
+        if len(set(factors)) != len(factors):
+            raise ValueError("each factor once, the preferred ones first")
+        return factors
+
+
+class RulesText(BaseModel):
+    """All rules of a tenant, in their order: the first that matches decides."""
+
+    model_config = _STRICT
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    rules: Annotated[tuple[RuleText, ...], Field(max_length=_MOST_RULES)]
+
+
+def digest_of(text: RulesText) -> str:
+    """Return SHA-256 of the rules in one form, in hex."""
+    content = json.dumps(text.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def mistakes(text: RulesText, applications: frozenset[UUID]) -> tuple[str, ...]:
+    """Return why these rules cannot be published, in words; `applications` are the tenant's."""
+    return (*_repeated_names(text.rules), *_mistakes_of_rules(text, applications))
+
+
+def published_rules(text: RulesText) -> tuple[Rule, ...]:
+    """Return the rules as others read them; they have no mistakes."""
+    return tuple(_published(rule, ZoneInfo(text.time_zone)) for rule in text.rules)
+
+
+def rules_for(rules: Sequence[Rule], application_id: UUID) -> tuple[Rule, ...]:
+    """Return the rules that can be about an application."""
+    return tuple(
+        rule
+        for rule in rules
+        if not rule.match.applications or application_id in rule.match.applications
+    )
+
+
+def _repeated_names(rules: Sequence[RuleText]) -> Iterator[str]:
+    names = [rule.name for rule in rules]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{name}: two rules have this name"
+
+
+def _mistakes_of_rules(text: RulesText, applications: frozenset[UUID]) -> Iterator[str]:
+    zone = ZoneInfo(text.time_zone)
+    for rule in text.rules:
+        for words in _mistakes_of(rule, zone, applications):
+            yield f"{rule.name}: {words}"
+
+
+def _mistakes_of(rule: RuleText, zone: ZoneInfo, applications: frozenset[UUID]) -> Iterator[str]:
+    for unknown in sorted(set(rule.match.applications) - applications):
+        yield f"there is no application {unknown}"
+    if rule.starts is not None and not _exists(rule.starts, zone):
+        yield f"{rule.starts} is skipped by the clocks of {zone.key}"
+    for factor in rule.factors:
+        if factor not in ENROLLABLE:
+            yield f"{factor.value} cannot be enrolled yet"
+    asks = rule.requirement is not RuleRequirement.OFF
+    if asks and not rule.factors:
+        yield "it allows no factor"
+    elif asks and not _published(rule, zone).usable:
+        yield f"none of its factors is of the strength {rule.strength.value}"
+
+
+def _exists(local: datetime, zone: ZoneInfo) -> bool:
+    there = local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
+    return there.replace(tzinfo=None) == local
+
+
+def _published(rule: RuleText, zone: ZoneInfo) -> Rule:
+    starts = rule.starts.replace(tzinfo=zone).astimezone(UTC) if rule.starts is not None else None
+    return Rule(
+        name=rule.name,
+        match=Match(**rule.match.model_dump()),
+        starts=starts,
+        requirement=rule.requirement,
+        factors=rule.factors,
+        strength=rule.strength,
+    )

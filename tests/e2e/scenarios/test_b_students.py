@@ -1,0 +1,49 @@
+"""Section B: the same university, its students: everybody, in every application, from a day on."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.e2e.people import Tenancy
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+_HERE = ZoneInfo("Europe/Amsterdam")
+
+
+def _required(name: str, user_type: str, **more: object) -> dict[str, object]:
+    match = {"user_types": [user_type]}
+    rule = {"name": name, "match": match, "requirement": "required", "factors": ["totp"]}
+    return rule | more
+
+
+@pytest.mark.requirement("B1")
+@pytest.mark.requirement("B2")
+async def test_students_follow_the_staff_on_a_day(tenancy: Tenancy) -> None:
+    now = datetime.now(UTC).astimezone(_HERE).replace(tzinfo=None, microsecond=0)
+    tomorrow, yesterday = (now + timedelta(days=days) for days in (1, -1))
+    staff = _required("staff", "staff")
+    others = {"name": "everybody-else", "requirement": "off"}
+    students = _required("students", "student", starts=tomorrow.isoformat())
+    first = await tenancy.rules(staff, students, others)
+    teacher = await tenancy.person(user_type="staff")
+    student = await tenancy.person(user_type="student")
+    await tenancy.until_decided(student, "allow")
+    of_teacher = await tenancy.decision(teacher)
+
+    begun = students | {"starts": yesterday.isoformat()}
+    second = await tenancy.rules(staff, begun, others, replaces=first)
+
+    assert of_teacher == "enroll"
+    assert await tenancy.decision(student) == "enroll"
+    await tenancy.enroll(student)
+    await tenancy.until_decided(student, "challenge")
+    assert (await tenancy.verify(student, student.next_code())).status_code == 200
+    changes = await tenancy.http.get(
+        f"/v1/rules/{second}/changes?since={first}",
+        headers={"Authorization": f"Bearer {tenancy.manage_key}"},
+    )
+    assert changes.json()["changes"] == [
+        f"~ students: starts {tomorrow.isoformat()} -> {yesterday.isoformat()}"
+    ]

@@ -1,0 +1,260 @@
+"""What the tenant's rules ask of whom: in decisions, and of codes."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import httpx2
+import msgspec
+import pytest
+
+from contracts.envelope import about_person
+from contracts.policy import SUBJECT_STATE, SubjectState
+from contracts.rules import Match, Rule, RuleRequirement, Strength
+from contracts.vocabulary import Factor, Language, Requirement, Scope
+from libs.postgres.pool import tenant_transaction
+from services.verification.reserve import Copy
+from services.verification.scripts import CHANGED
+from tests.integration.verification.conftest import Application, Person, World, reason_of
+
+_OFF, _OPTIONAL, _REQUIRED = RuleRequirement
+_ANNA_IS = "student"
+_TOTP = (Factor.TOTP,)
+
+
+def rule(
+    name: str,
+    requirement: RuleRequirement = _REQUIRED,
+    *,
+    match: Match | None = None,
+    starts: datetime | None = None,
+    factors: tuple[Factor, ...] = _TOTP,
+) -> Rule:
+    return Rule(
+        name=name,
+        match=match or Match(),
+        starts=starts,
+        requirement=requirement,
+        factors=factors,
+        strength=Strength.ANY,
+    )
+
+
+async def becomes(
+    world: World, person: Person, user_type: str | None, *, version: int, groups: Sequence[str] = ()
+) -> None:
+    """Let policy's event arrive, and what follows from it."""
+    state = SubjectState(
+        subject_ref=person.subject_ref,
+        version=version,
+        deleted=False,
+        user_type=user_type,
+        groups=tuple(groups),
+        language=Language.ENGLISH,
+    )
+    event = about_person(
+        SUBJECT_STATE,
+        state,
+        tenant=person.tenant,
+        subject_ref=person.subject_ref,
+        now=world.clock(),
+    )
+    async with tenant_transaction(world.plumbing.app_pool, person.tenant) as tx:
+        await world.parts.events.subject(tx, event)
+    await world.claim_all()
+
+
+async def asked(world: World, application: Application, name: str) -> httpx2.Response:
+    body = {"subject": name, "explain": True}
+    headers = {"Authorization": f"Bearer {application.key}"}
+    return await world.public.post("/v1/decisions", json=body, headers=headers)
+
+
+_STUDENTS = rule("students", match=Match(user_types=("student",)))
+_STAFF_OFF = rule("staff", _OFF, match=Match(user_types=("staff",)))
+_KEY_ONLY = rule("admins", match=Match(groups=("admins",)), factors=(Factor.PASSKEY,))
+
+
+@pytest.mark.requirement("B1")
+@pytest.mark.parametrize(
+    ("user_type", "decision", "by", "passed_over"),
+    [
+        ("student", "challenge", "students", []),
+        ("staff", "allow", "staff", [("students", "user_type")]),
+        ("guest", "allow", None, [("students", "user_type"), ("staff", "user_type")]),
+        (None, "allow", None, [("students", "user_type"), ("staff", "user_type")]),
+    ],
+)
+async def test_decides_by_what_somebody_is_and_says_why(
+    world: World,
+    user_type: str | None,
+    decision: str,
+    by: str | None,
+    passed_over: list[tuple[str, str]],
+) -> None:
+    application = await world.application(
+        requirement=Requirement.OFF, rules=(_STUDENTS, _STAFF_OFF)
+    )
+    person = await world.person(application.tenant)
+    await becomes(world, person, user_type, version=1)
+
+    answer = (await asked(world, application, person.name)).json()
+
+    assert answer["decision"] == decision
+    assert answer["rules"] == {
+        "version": 1,
+        "digest": "5e" * 32,
+        **({"decided_by": by} if by else {}),
+        "passed_over": [{"rule": name, "because": why} for name, why in passed_over],
+    }
+
+
+@pytest.mark.requirement("B1")
+async def test_a_rule_starts_at_its_moment(world: World) -> None:
+    starts = world.clock() + timedelta(minutes=1)
+    application = await world.application(
+        requirement=Requirement.OFF, rules=(rule("all", starts=starts),)
+    )
+    person = await world.person(application.tenant)
+    before = await world.decide(application, person.name)
+    world.clock.forward(timedelta(seconds=55))
+    just_before = await world.decide(application, person.name)
+
+    world.clock.forward(timedelta(seconds=5))
+
+    after = await world.decide(application, person.name)
+    decisions = [one.json()["decision"] for one in (before, just_before, after)]
+    assert decisions == ["allow", "allow", "challenge"]
+
+
+@pytest.mark.requirement("A3")
+async def test_a_rule_for_one_application_leaves_the_others_alone(world: World) -> None:
+    tenant = uuid4()
+    plain = await world.application(tenant=tenant, requirement=Requirement.OFF)
+    other = Match(applications=(plain.application_id,))
+    guarded = await world.application(
+        tenant=tenant, requirement=Requirement.OFF, rules=(rule("plain", match=other), rule("all"))
+    )
+    person = await world.person(tenant)
+
+    assert (await world.decide(plain, person.name)).json()["decision"] == "allow"
+    assert (await world.decide(guarded, person.name)).json()["rules"]["decided_by"] == "all"
+
+
+@pytest.mark.requirement("E1")
+async def test_who_may_choose_is_asked_once_they_have_chosen(world: World) -> None:
+    application = await world.application(rules=(rule("own choice", _OPTIONAL),))
+    person, stranger = await world.person(application.tenant), "nobody@example.org"
+
+    chosen = (await world.decide(application, person.name)).json()
+    not_yet = (await world.decide(application, stranger)).json()
+
+    assert (chosen["decision"], chosen["reason"]) == ("challenge", "optional")
+    assert (not_yet["decision"], not_yet["factors"]) == ("allow", ["totp"])
+
+
+async def test_a_stranger_is_asked_for_the_most_that_anybody_is(world: World) -> None:
+    application = await world.application(
+        requirement=Requirement.OFF, rules=(_STAFF_OFF, _STUDENTS)
+    )
+
+    answer = (await asked(world, application, "nobody@example.org")).json()
+
+    assert answer["decision"] == "enroll"
+    assert answer["rules"]["passed_over"] == [{"rule": "staff", "because": "unknown_person"}]
+
+
+async def test_a_code_counts_only_where_the_rule_takes_its_factor(world: World) -> None:
+    application = await world.application(
+        rules=(_KEY_ONLY,), scopes=(Scope.VERIFY, Scope.VERIFY_REASONS)
+    )
+    person = await world.person(application.tenant)
+    await becomes(world, person, None, version=1)
+    assert (await world.verify(application, person, world.code(person))).status_code == 200
+
+    await becomes(world, person, None, version=2, groups=["admins"])
+
+    refused = await world.verify(application, person, world.code(person, steps=1))
+    assert (refused.status_code, reason_of(refused)) == (403, "nothing_enrolled")
+    await becomes(world, person, None, version=3)
+    again = await world.verify(application, person, world.code(person, steps=1))
+    assert again.status_code == 200, "nothing was spent by the refusal"
+
+
+async def test_the_events_say_which_rules_were_in_force(world: World) -> None:
+    application = await world.application(rules=(rule("all"),))
+    person = await world.person(application.tenant)
+    for code in (world.wrong_code(person), world.code(person)):
+        await world.verify(application, person, code)
+
+    rows = await world.rows(
+        "SELECT convert_from(payload, 'UTF8')::jsonb->'data'->>'rules_digest' AS digest FROM outbox"
+        " WHERE type LIKE 'mfa.verif%' AND aggregateid = $1",
+        f"{person.tenant}/{person.subject_ref}",
+    )
+    assert [row["digest"] for row in rows] == ["5e" * 32] * 2
+
+
+async def test_without_redis_the_rules_are_the_same(world: World) -> None:
+    application = await world.application(rules=(_KEY_ONLY,))
+    person = await world.person(application.tenant)
+    await becomes(world, person, None, version=1, groups=["admins"])
+    world.parts.door.verify.guesses._cache._is_safe = False
+
+    assert (await world.verify(application, person, world.code(person))).status_code == 403
+
+
+async def test_a_rule_that_starts_ends_what_was_good_before(world: World) -> None:
+    starts = world.clock() + timedelta(seconds=30)
+    application = await world.application(
+        rules=(rule("keys", starts=starts, factors=(Factor.PASSKEY,)),)
+    )
+    person = await world.person(application.tenant)
+    assert (await world.verify(application, person, world.code(person))).status_code == 200
+
+    world.clock.forward(timedelta(seconds=30))
+
+    assert (await world.verify(application, person, world.code(person))).status_code == 403
+
+
+async def test_a_change_that_redis_has_missed_counts_from_the_next_login_but_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = await world.application(rules=(_KEY_ONLY,))
+    person = await world.person(application.tenant)
+    await becomes(world, person, None, version=1)
+    assert (await world.verify(application, person, world.code(person))).status_code == 200
+    calls = world.cache._calls
+    call = calls.call
+    with monkeypatch.context() as silent:
+
+        def lost(script, *rest):  # type: ignore[no-untyped-def]
+            return _nothing() if script is CHANGED else call(script, *rest)
+
+        silent.setattr(calls, "call", lost)
+        await becomes(world, person, None, version=2, groups=["admins"])
+
+    old = await world.verify(application, person, world.code(person, steps=1))
+    world.clock.forward(timedelta(seconds=30))
+    new = await world.verify(application, person, world.code(person, steps=1))
+
+    assert (old.status_code, new.status_code) == (200, 403)
+
+
+async def test_a_copy_of_another_release_is_read_again(world: World) -> None:
+    application = await world.application()
+    person = await world.person(application.tenant)
+    assert (await world.verify(application, person, world.code(person))).status_code == 200
+    place = f"w:{{{person.tenant}/{person.subject_ref}}}"
+    await world.redis.hset(place, "c", msgspec.msgpack.encode([["of", "another", "kind"]]))
+
+    again = await world.verify(application, person, world.code(person, steps=1))
+
+    assert again.status_code == 200
+    [kept] = await world.redis.hmget(place, ["c"])
+    assert isinstance(kept, bytes)
+    assert msgspec.msgpack.decode(kept, type=Copy).version > 0
+
+
+async def _nothing() -> None:
+    return None
