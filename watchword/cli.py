@@ -21,7 +21,7 @@ from watchword import dead_letters as letters
 from watchword import doctor as physician
 from watchword import events as stream
 from watchword import keys as sealing
-from watchword import phone
+from watchword import phone, rules
 from watchword import up as local
 from watchword.demo import DemoFailed
 from watchword.place import DEFAULT_DATA, NoSystem, Place, find_place, kafka_of
@@ -38,6 +38,7 @@ keys_app = typer.Typer(help="Keys that seal secrets at rest.", no_args_is_help=T
 app.add_typer(events_app, name="events")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(keys_app, name="keys")
+app.add_typer(rules.app, name="rules")
 
 Data = Annotated[Path, typer.Option(help="The data folder of a local system.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

@@ -74,6 +74,20 @@ class RulesList(BaseModel):
     next_before: int | None
 
 
+class ComparisonBody(BaseModel):
+    """Rules that are not kept."""
+
+    model_config = _STRICT
+    rules: RulesText
+
+
+class Comparison(BaseModel):
+    """One line a change, and against which version; null where none is in force."""
+
+    changes: list[str]
+    in_force: int | None
+
+
 class ChangesShown(BaseModel):
     """One line a change; none where both say the same."""
 
@@ -93,6 +107,11 @@ def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
     @router.post("", status_code=201, description="A version; in force when it is published.")
     async def write_rules(caller: manager, body: RulesBody) -> RulesShown:
         return _shown(accepted(await rules.write(caller, body.rules, reason=body.reason)))
+
+    @router.post("/comparison", description="What would change; nothing is kept.")
+    async def compare_rules(caller: manager, body: ComparisonBody) -> Comparison:
+        found, in_force = accepted(await rules.compare(caller.tenant_id, body.rules))
+        return Comparison(changes=list(found), in_force=in_force)
 
     @router.get("", description="All versions, the newest first.")
     async def list_rules(

@@ -85,6 +85,18 @@ class Rules:
             return Refusal.UNKNOWN
         return changes(before, after.text)
 
+    async def compare(
+        self, tenant: UUID, text: RulesText
+    ) -> tuple[tuple[str, ...], int | None] | Mistakes:
+        """Return what rules would change that are not kept, and which are in force."""
+        async with tenant_transaction(self.pool, tenant) as tx:
+            if wrong := await _mistakes(tx, tenant, text):
+                return Mistakes(wrong)
+            before = await _text_of(tx, tenant, None)
+            last = await store.last_publication(tx, tenant)
+        in_force = last.version if last is not None else None
+        return changes(before or _NOTHING, text), in_force
+
     async def publish(
         self, caller: Caller, version: int, *, replaces: int | None, reason: str
     ) -> Shown | Refusal | Mistakes:

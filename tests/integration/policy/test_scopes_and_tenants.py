@@ -20,6 +20,7 @@ _BODIES: dict[str, object] = {
     "POST /v1/subjects": {"subject": "anna"},
     "POST /v1/subjects/search": {"subject": "anna"},
     "PATCH /v1/subjects/{subject_ref}": {"language": "nl"},
+    "POST /v1/rules/comparison": {"rules": {"rules": []}},
     "POST /v1/rules": {"rules": {"rules": []}, "reason": "To begin with"},
     "POST /v1/rules/{version}/publication": {"replaces": None, "reason": "To begin with"},
 }

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -30,7 +31,8 @@ def settler_on(dsn: str) -> Settler:
 
 
 async def failure_of(world: World, person: Person) -> Entry:
-    now, of = world.clock(), {"tenant": person.tenant, "subject_ref": person.subject_ref}
+    now = world.clock()
+    of: dict[str, Any] = {"tenant": person.tenant, "subject_ref": person.subject_ref}
     key = await world.plumbing.data_keys.newest(tenant=person.tenant, purpose=LOOKUP)
     return Entry(
         caller=KnownCaller(person.tenant, new_id(), 1, 1),

@@ -1,0 +1,142 @@
+"""watchword rules: look at a tenant's rules, compare a file with them, bring it into force."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import httpx2
+import typer
+from rich.console import Console
+
+from watchword.rules_file import UnreadableRulesError, read_rules, written_rules
+
+app = typer.Typer(help="A tenant's rules, as files.", no_args_is_help=True)
+_OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
+_SECONDS = 30
+
+Url = Annotated[str, typer.Option(envvar="WATCHWORD", help="The front door.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="A file with the manage key; else $MANAGE is taken.")
+]
+RulesFile = Annotated[Path, typer.Argument(help="A YAML file.", exists=True, dir_okay=False)]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the version.")]
+
+
+@app.command("list")
+def list_versions(url: Url, key_file: KeyFile = None) -> None:
+    """List the latest versions: which is in force, who wrote it when and why."""
+    for one in _call(url, key_file, "GET", "/v1/rules")["versions"]:
+        mark = "*" if one["in_force"] else " "
+        _OUT.print(
+            f"{mark} {one['version']:>4}  {one['created'][:16]}  {one['digest'][:12]}"
+            f"  {one['author']}  {one['reason']}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+@app.command("export")
+def export(
+    url: Url,
+    version: Annotated[int | None, typer.Option(help="Else the one in force.")] = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Write a version as YAML to the standard output."""
+    chosen = version or _in_force(url, key_file)
+    if chosen is None:
+        _fail("no rules are in force yet")
+    found = _call(url, key_file, "GET", f"/v1/rules/{chosen}")
+    typer.echo(written_rules(found["rules"]), nl=False)
+
+
+@app.command("diff")
+def diff(file: RulesFile, url: Url, key_file: KeyFile = None) -> None:
+    """Say what a file would change; ends with 1 where there is something."""
+    changes, _ = _compared(file, url, key_file)
+    _show(changes)
+    raise typer.Exit(1 if changes else 0)
+
+
+@app.command("apply")
+def apply(
+    file: RulesFile,
+    url: Url,
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    key_file: KeyFile = None,
+) -> None:
+    """Show what a file changes, and bring it into force."""
+    changes, replaces = _compared(file, url, key_file)
+    _show(changes)
+    if not changes:
+        return
+    if not yes:
+        typer.confirm("Bring this into force?", abort=True)
+    body = {"rules": _read(file), "reason": reason}
+    version = _call(url, key_file, "POST", "/v1/rules", body)["version"]
+    _publish(url, key_file, version, replaces=replaces, reason=reason)
+
+
+@app.command("publish")
+def publish(version: int, url: Url, reason: Reason, key_file: KeyFile = None) -> None:
+    """Bring a version into force: a draft, or an older one again."""
+    replaces = _in_force(url, key_file)
+    _publish(url, key_file, version, replaces=replaces, reason=reason)
+
+
+def _publish(
+    url: str, key_file: Path | None, version: int, *, replaces: int | None, reason: str
+) -> None:
+    body = {"replaces": replaces, "reason": reason}
+    found = _call(url, key_file, "POST", f"/v1/rules/{version}/publication", body)
+    _OUT.print(f"version {version} is in force ({found['digest'][:12]})")
+
+
+def _compared(file: Path, url: str, key_file: Path | None) -> tuple[Sequence[str], int | None]:
+    found = _call(url, key_file, "POST", "/v1/rules/comparison", {"rules": _read(file)})
+    return found["changes"], found["in_force"]
+
+
+def _in_force(url: str, key_file: Path | None) -> int | None:
+    empty: object = {"rules": {"rules": []}}
+    version: int | None = _call(url, key_file, "POST", "/v1/rules/comparison", empty)["in_force"]
+    return version
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return read_rules(file.read_text(encoding="utf-8"))
+    except (UnreadableRulesError, UnicodeDecodeError) as error:
+        _fail(f"{file}: {error}")
+
+
+def _show(changes: Sequence[str]) -> None:
+    for line in changes:
+        _OUT.print(line, markup=False, soft_wrap=True)
+    if not changes:
+        _OUT.print("nothing would change")
+
+
+def _call(
+    url: str, key_file: Path | None, method: str, path: str, body: object = None
+) -> dict[str, Any]:
+    key = key_file.read_text().strip() if key_file is not None else os.environ.get("MANAGE")
+    if not key:
+        _fail("a manage key is needed: --key-file, or $MANAGE")
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        answer = httpx2.request(
+            method, f"{url}{path}", json=body, headers=headers, timeout=_SECONDS
+        )
+        content: dict[str, Any] = answer.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        _fail(f"{url} does not answer as Watchword does: {type(error).__name__}")
+    if answer.is_error:
+        _fail("\n".join([str(content.get("title")), *(content.get("errors") or [])]))
+    return content
+
+
+def _fail(words: str) -> NoReturn:
+    _ERROR.print(words, markup=False, soft_wrap=True)
+    raise typer.Exit(2)
