@@ -25,8 +25,8 @@ from bench.verify.ground import open_ground, running
 from bench.verify.measure import Measuring
 from bench.verify.plan import FULL, QUICK, Plan
 from bench.verify.report import ends, figures, median
-from bench.verify.rounds import NotAsExpected
 from bench.verify.seed import seed
+from bench.verify.target import NotAsExpected
 from deploy.local.process import LocalServerError
 
 # Cores; more than that, and caches and turns on the core are shared with strangers.
