@@ -92,9 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         comparison,
         many=chosen.people or comparison.many,
         rounds=chosen.rounds or comparison.rounds,
+        postgres={**comparison.postgres, **_pairs(chosen.postgres)},
     )
     results = None if chosen.quick else Results(output.FILE, anew=not chosen.only)
-    run = Run(results, dict(setting.split("=", 1) for setting in chosen.set))
+    run = Run(results, _pairs(chosen.set))
     # What is measured has a core of its own; everything else, also this process, shares the rest.
     with (
         on_cores(other_cores()),
@@ -110,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if run.failed else 0
 
 
+def _pairs(settings: Sequence[str]) -> dict[str, str]:
+    return dict(setting.split("=", 1) for setting in settings)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a look, stored nowhere")
@@ -117,6 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int, help="of the table, and of the larger system")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--postgres",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of million_vs_thousand",
+    )
     return parser
 
 

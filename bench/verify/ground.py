@@ -99,10 +99,14 @@ def named_settings(settings: Mapping[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_ground(
-    data: Path, overrides: Mapping[str, str], on_progress: Progress
+    data: Path,
+    overrides: Mapping[str, str],
+    on_progress: Progress,
+    *,
+    postgres_settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Ground]:
     """Start the servers on fresh data, migrated; stop them and delete everything at the end."""
-    servers = await start_servers(data, on_progress)
+    servers = await start_servers(data, on_progress, postgres_settings=postgres_settings)
     try:
         around = Surroundings(data, servers, local_secrets(data), _ports(data))
         ground = Ground(around, named_settings(overrides))

@@ -1,6 +1,7 @@
 """How much is measured, and how long that takes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bench.verify.people import People
 
@@ -91,6 +92,10 @@ class Comparison:
     met: int
     # How long the memory is watched.
     memory_seconds: float
+    # In both systems. By default PostgreSQL has 128 MB, a tenth of what a million people take.
+    postgres: Mapping[str, str] = field(
+        default_factory=lambda: {"shared_buffers": "2GB", "max_wal_size": "8GB"}
+    )
 
 
 COMPARED = Comparison(

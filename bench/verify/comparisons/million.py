@@ -25,6 +25,10 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 }
 _LONGEST = 60.0
 _MIB = 2**20
+_SIZE = """
+SELECT pg_total_relation_size('verification.subject')
+    + pg_total_relation_size('verification.authenticator')
+"""
 # After some seconds without work a core is slower than in the midst of it.
 _HEAT_SECONDS = 0.4
 
@@ -45,7 +49,14 @@ async def million(
     async with AsyncExitStack() as stack:
         few, many = [
             await stack.enter_async_context(
-                open_stage(folder / str(count), _people(plan, count), plan, settings, say)
+                open_stage(
+                    folder / str(count),
+                    _people(plan, count),
+                    plan,
+                    settings,
+                    say,
+                    postgres=plan.postgres,
+                )
             )
             for count in (plan.few, plan.many)
         ]
@@ -66,7 +77,8 @@ async def _compare(few: Crowd, many: Crowd, say: Progress) -> Found:
     watched = await _load(many, many.anybody, seconds=plan.memory_seconds)
     memory |= {"after": _memory(many), "few": _memory(few)}
     asked = sum(one.tally.answers for one in (*found["again"], *found["anybody"], watched))
-    return _figures(plan, found, memory, asked=asked)
+    tables = await many.stage.watcher.fetchval(_SIZE) / _MIB
+    return _figures(found, memory, _conditions(plan, asked=asked, tables=tables))
 
 
 def _people(plan: Comparison, count: int) -> People:
@@ -115,7 +127,7 @@ def _memory(crowd: Crowd) -> float:
 
 
 def _figures(
-    plan: Comparison, found: dict[str, list[Round]], memory: Mapping[str, float], *, asked: int
+    found: dict[str, list[Round]], memory: Mapping[str, float], conditions: Mapping[str, object]
 ) -> Found:
     rounds: dict[str, list[float]] = {}
     for name, parts in _PARTS.items():
@@ -131,14 +143,16 @@ def _figures(
         "memory_growth_mib": [memory["after"] - memory["before"]],
         "few_memory_mib": [memory["few"]],
     }
-    return Found(rounds, _conditions(plan, asked=asked))
+    return Found(rounds, conditions)
 
 
-def _conditions(plan: Comparison, *, asked: int) -> dict[str, object]:
+def _conditions(plan: Comparison, *, asked: int, tables: float) -> dict[str, object]:
     return {
         "people": plan.many,
         "people_few": plan.few,
         "period_seconds": plan.period,
+        "postgres": dict(plan.postgres),
+        "tables_and_indexes_mib": round(tables),
         "connections": MIDDLE,
         "requests_a_round": plan.few,
         "warm": "Valkey holds everybody, filled by the service's own call and not by requests;"

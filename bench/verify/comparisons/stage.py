@@ -92,10 +92,16 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def open_stage(
-    folder: Path, people: People, plan: Comparison, settings: Mapping[str, str], say: Progress
+    folder: Path,
+    people: People,
+    plan: Comparison,
+    settings: Mapping[str, str],
+    say: Progress,
+    *,
+    postgres: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Start servers, enroll people, and run verification."""
-    async with open_ground(folder, settings, say) as ground:
+    """Start servers, enroll people, and run verification; PostgreSQL may have own settings."""
+    async with open_ground(folder, settings, say, postgres_settings=postgres) as ground:
         key = await seed(ground.place, people, say)
         watcher = await asyncpg.connect(ground.superuser_dsn)
         try:

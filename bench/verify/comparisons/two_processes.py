@@ -3,7 +3,7 @@
 import os
 
 from bench.verify.apis import more_apis, service_target
-from bench.verify.comparisons.found import Found, alternate, costs, rates, ratios, refuse_idle
+from bench.verify.comparisons.found import Found, Turn, alternate, costs, rates, ratios, refuse_idle
 from bench.verify.comparisons.stage import WIDE, Stage
 from bench.verify.costs import Meter, all_cores, used
 from bench.verify.target import SYSTEM, Round, Target
@@ -15,7 +15,7 @@ _LEAST_SHARE = 0.3
 
 
 async def two_processes(stage: Stage) -> Found:
-    """Spread the same number of connections over one process, or over two."""
+    """Ask one process on so many connections, then two on as many each, and as many together."""
     async with more_apis(stage.running.ground, {"one": {}, "two": {}}, cores=all_cores()) as apis:
         alone, beside, both = (
             service_target(stage.running, some, done=stage.drained)
@@ -26,40 +26,45 @@ async def two_processes(stage: Stage) -> Found:
         await stage.meet_all(beside)
         shares = Meter({name: [api.process.pid] for name, api in apis.items()})
 
-        async def of_one() -> Round:
-            return await _closed(stage, alone)
-
-        async def of_two() -> Round:
+        async def of_both(at_once: int) -> Round:
             before = shares.read()
-            done = await _closed(stage, both)
+            done = await _closed(stage, both, at_once)
             refuse_idle(used(before, shares.read()), least=_LEAST_SHARE)
             return done
 
-        found = await alternate(stage.plan.rounds, {"one": of_one, "two": of_two})
-    return _figures(stage, found)
+        turns: dict[str, Turn] = {
+            "one": lambda: _closed(stage, alone, WIDE),
+            "two": lambda: of_both(2 * WIDE),
+            "two_halves": lambda: of_both(WIDE),
+        }
+        return _figures(stage, await alternate(stage.plan.rounds, turns))
 
 
-async def _closed(stage: Stage, target: Target) -> Round:
+async def _closed(stage: Stage, target: Target, at_once: int) -> Round:
     await stage.fresh_codes()
-    return await target.closed(stage.right, at_once=WIDE, seconds=stage.plan.seconds)
+    return await target.closed(stage.right, at_once=at_once, seconds=stage.plan.seconds)
 
 
 def _figures(stage: Stage, found: dict[str, list[Round]]) -> Found:
-    one, two = found["one"], found["two"]
-    rounds = {
-        "rps": ratios(rates(two), rates(one)),
-        "service": ratios(costs(two, "service"), costs(one, "service")),
-        "system": ratios(costs(two, *SYSTEM), costs(one, *SYSTEM)),
-        "one_rps": rates(one),
-        "two_rps": rates(two),
-        "one_service_us": costs(one, "service"),
-        "two_service_us": costs(two, "service"),
-        "one_system_us": costs(one, *SYSTEM),
-        "two_system_us": costs(two, *SYSTEM),
+    one, parts = found["one"], {"service": ("service",), "system": SYSTEM}
+    rounds = {"rps": ratios(rates(found["two"]), rates(one))}
+    rounds |= {
+        name: ratios(costs(found["two"], *some), costs(one, *some)) for name, some in parts.items()
     }
+    rounds |= {
+        f"{name}_same_connections": ratios(costs(found["two_halves"], *some), costs(one, *some))
+        for name, some in parts.items()
+    }
+    for name, of_name in found.items():
+        rounds[f"{name}_rps"] = rates(of_name)
+        rounds |= {f"{name}_{part}_us": costs(of_name, *some) for part, some in parts.items()}
+    return Found(rounds, _conditions(stage))
+
+
+def _conditions(stage: Stage) -> dict[str, object]:
     cores = os.cpu_count() or 1
     conditions: dict[str, object] = {
-        "connections": WIDE,
+        "connections": {"one": WIDE, "two": 2 * WIDE, "two_halves": WIDE},
         "round_seconds": stage.plan.seconds,
         "cores": cores,
         "cores_of_the_processes": "all of them; everything else has all but the first",
@@ -69,4 +74,4 @@ def _figures(stage: Stage, found: dict[str, list[Round]]) -> Found:
             f"what {cores} cores do when two processes, the servers and the load share them, not"
             " how the service scales; with cores enough it is the cost of one answer that limits it"
         )
-    return Found(rounds, conditions)
+    return conditions
