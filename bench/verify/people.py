@@ -100,12 +100,12 @@ class Turns:
         nobody_new = self.known == len(self._numbers)
         return nobody_new and self._last[self._next] > self._present()
 
-    @property
-    def all_fresh(self) -> bool:
-        """Tell whether everybody has had a turn, and has an unused code again."""
-        # They are served in a circle, so whoever was last has the newest step.
-        known_all = self.known == len(self._numbers)
-        return known_all and self._last[self._next - 1] <= self._present()
+    def has(self, count: int) -> bool:
+        """Tell whether everybody has had a turn, and so many people have an unused code again."""
+        if self.known < len(self._numbers):
+            return False
+        # They are served in a circle, so nobody before this one has used a later step.
+        return self._last[(self._next + count - 1) % self.known] <= self._present()
 
     def take_new(self) -> tuple[int, int] | None:
         """Return somebody who had no turn yet and the step of the code; None with nobody left."""

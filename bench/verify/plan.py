@@ -100,7 +100,7 @@ class Comparison:
 
 COMPARED = Comparison(
     rounds=5,
-    people=40_000,
+    people=45_000,
     period=15,
     seconds=2,
     open_seconds=4,

@@ -98,7 +98,7 @@ async def _load(crowd: Crowd, take: TakeTurn, *, seconds: float = _LONGEST) -> R
 
 def _again(crowd: Crowd) -> Turn:
     async def burst() -> Round:
-        await until(lambda: crowd.again.all_fresh)
+        await until(lambda: crowd.again.has(crowd.stage.plan.few))
         return await _burst(crowd.stage, crowd.again.take)
 
     return burst

@@ -25,6 +25,8 @@ WIDE = max(AT_ONCE)
 _LONGEST = 120.0
 _TRIES = 3
 _LOOK_SECONDS = 0.1
+# Of all people this part is asked for in one round.
+_ROUND = 3
 
 
 @dataclass
@@ -65,13 +67,13 @@ class Stage:
         take = self.turns.take if self.turns.known == count else self.turns.take_new
         asked = 0
         while asked < count:
-            await self.fresh_codes()
+            await until(lambda: not self.turns.used_up)
             rest = self.taking(limited(take, count - asked))
             asked += (await target.closed(rest, at_once=WIDE, seconds=_LONGEST)).tally.answers
 
     async def fresh_codes(self) -> None:
-        """Wait where everybody's codes are used."""
-        await until(lambda: not self.turns.used_up)
+        """Wait where there are not enough unused codes for a whole round."""
+        await until(lambda: self.turns.has(self.people.count // _ROUND))
 
     async def best_rate(self) -> float:
         """Return the most answers a second, measured when it is asked for first."""

@@ -43,21 +43,23 @@ def test_the_code_of_a_turn_is_the_one_that_verification_expects(period: int) ->
     assert found == step
 
 
-def test_all_are_fresh_only_when_the_last_one_is() -> None:
+def test_how_many_have_an_unused_code_is_known_without_counting() -> None:
     with time_machine.travel(NOW, tick=False) as clock:
-        turns = Turns(range(2), period=15)
+        turns = Turns(range(3), period=15)
         turns.take_new()
-        assert not turns.all_fresh
         turns.take_new()
-        assert turns.all_fresh
+        assert not turns.has(1)
+        turns.take_new()
+        assert turns.has(3)
 
-        # The first has used the code of the next step, the other one not yet.
+        # The first has used the code of the next step, the others not yet.
         turns.take()
-        assert not turns.all_fresh
+        assert [turns.has(count) for count in (1, 2, 3)] == [True, True, False]
         turns.take()
-        assert not turns.all_fresh
+        turns.take()
+        assert not turns.has(1)
         clock.shift(15)
-        assert turns.all_fresh
+        assert turns.has(3)
 
 
 def test_turns_end_after_a_limit_and_pass_over_who_is_spared() -> None:
