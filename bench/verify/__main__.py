@@ -86,14 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the arguments and measure."""
     chosen = _parser().parse_args(arguments)
     names = chosen.only or ((_TABLE,) if chosen.quick else (_TABLE, *COMPARISONS))
-    plan, comparison = (QUICK, GLANCED_AT) if chosen.quick else (FULL, COMPARED)
-    plan = replace(plan, people=chosen.people or plan.people, rounds=chosen.rounds or plan.rounds)
-    comparison = replace(
-        comparison,
-        many=chosen.people or comparison.many,
-        rounds=chosen.rounds or comparison.rounds,
-        postgres={**comparison.postgres, **_pairs(chosen.postgres)},
-    )
+    plan, comparison = _plans(chosen)
     results = None if chosen.quick else Results(output.FILE, anew=not chosen.only)
     run = Run(results, _pairs(chosen.set))
     # What is measured has a core of its own; everything else, also this process, shares the rest.
@@ -109,6 +102,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 130
     return 1 if run.failed else 0
+
+
+def _plans(chosen: argparse.Namespace) -> tuple[Plan, Comparison]:
+    plan, comparison = (QUICK, GLANCED_AT) if chosen.quick else (FULL, COMPARED)
+    rounds, people = chosen.rounds, chosen.people
+    return (
+        replace(plan, people=people or plan.people, rounds=rounds or plan.rounds),
+        replace(
+            comparison,
+            many=people or comparison.many,
+            rounds=rounds or comparison.rounds,
+            postgres={**comparison.postgres, **_pairs(chosen.postgres)},
+        ),
+    )
 
 
 def _pairs(settings: Sequence[str]) -> dict[str, str]:

@@ -22,22 +22,14 @@ async def kafka_down(stage: Stage) -> Found:
     began = datetime.now(UTC)
     rate = BUSY * await stage.best_rate()
 
-    async def arrivals() -> Round:
-        await stage.fresh_codes()
-        # To wait for the outbox would be to wait for Kafka.
-        target = replace(stage.first, done=nothing_more)
-        return await target.arrivals(
-            stage.right, rate=rate, at_once=WIDE, seconds=stage.plan.open_seconds
-        )
-
     async def up() -> Round:
-        done = await arrivals()
+        done = await _arrivals(stage, rate)
         await stage.drained()
         return done
 
     async def down() -> Round:
         async with _frozen(stage):
-            done = await arrivals()
+            done = await _arrivals(stage, rate)
             await _refuse_announced(stage, done)
         await stage.drained()
         return done
@@ -45,6 +37,14 @@ async def kafka_down(stage: Stage) -> Found:
     found = await alternate(stage.plan.rounds, {"up": up, "down": down})
     announced = await _nothing_lost(stage, since=began)
     return _figures(stage, found, rate=rate, announced=announced)
+
+
+async def _arrivals(stage: Stage, rate: float) -> Round:
+    await stage.fresh_codes()
+    # To wait for the outbox would be to wait for Kafka.
+    target = replace(stage.first, done=nothing_more)
+    seconds = stage.plan.open_seconds
+    return await target.arrivals(stage.right, rate=rate, at_once=WIDE, seconds=seconds)
 
 
 @asynccontextmanager
