@@ -92,7 +92,7 @@ class Comparison:
     met: int
     # How long the memory is watched.
     memory_seconds: float
-    # In both systems. By default PostgreSQL has 128 MB, a tenth of what a million people take.
+    # In both systems. By default PostgreSQL has 128 MB, a seventh of what a million people take.
     postgres: Mapping[str, str] = field(
         default_factory=lambda: {"shared_buffers": "2GB", "max_wal_size": "8GB"}
     )
