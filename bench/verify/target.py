@@ -68,6 +68,14 @@ class Target:
 
         return await self._round(asks, load, at_once=at_once)
 
+    async def _answered(self, asks: Asks, load: Awaitable[Tally]) -> Tally:
+        try:
+            return await load
+        except TimeoutError as error:
+            said = log_tail(self.log)
+            why = f"{asks.name}: some requests were never answered {error}"
+            raise NotAsExpected(f"{why}. The end of {self.log.name}:\n{said}") from None
+
     async def _connected(self, count: int) -> Sequence[Connection]:
         shares = even_shares(count, len(self.ports))
         opened = [
@@ -79,7 +87,7 @@ class Target:
         connections = await self._connected(at_once)
         try:
             before = self.meter.read()
-            tally = await load(connections)
+            tally = await self._answered(asks, load(connections))
             await self.done()
             after = self.meter.read()
         finally:
@@ -107,9 +115,12 @@ def drained(watcher: pool.Connection) -> Done:
     """
 
     async def wait() -> None:
-        async with asyncio.timeout(_LONGEST_DRAIN):
-            while not await watcher.fetchval(_OUTBOX_IS_EMPTY):  # noqa: ASYNC110 - a server
-                await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with asyncio.timeout(_LONGEST_DRAIN):
+                while not await watcher.fetchval(_OUTBOX_IS_EMPTY):  # noqa: ASYNC110 - a server
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            raise NotAsExpected(f"events still wait after {_LONGEST_DRAIN:.0f} s") from None
 
     return wait
 
