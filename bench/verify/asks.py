@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
-from bench.verify.people import People, name_of, present_step
+from bench.verify.people import People, TakeTurn, name_of, present_step
 
 # The next request; None where nobody has an unused code.
 NextAsk = Callable[[], bytes | None]
-TakeTurn = Callable[[], tuple[int, int] | None]
 # After five failures in a row the sixth wrong code would have to wait.
 WRONG_CODES_EACH = 5
 
@@ -62,7 +61,7 @@ def refused(writer: Writer, people: People) -> Asks:
 
     def ask() -> bytes | None:
         number = next(numbers)
-        return writer.write(number, people.code(number, present_step()))
+        return writer.write(number, people.code(number, present_step(people.period)))
 
     return Asks("refused", 403, ask)
 
@@ -75,7 +74,7 @@ def wrong(writer: Writer, people: People) -> Asks:
         number = next(numbers, None)
         if number is None:
             return None
-        return writer.write(number, people.wrong_code(number, present_step()))
+        return writer.write(number, people.wrong_code(number, present_step(people.period)))
 
     return Asks("wrong", 403, ask)
 

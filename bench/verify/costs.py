@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,11 @@ def other_cores() -> frozenset[int]:
     return _ALL_CORES - {own_core()} or _ALL_CORES
 
 
+def all_cores() -> frozenset[int]:
+    """Return every core that there is for us."""
+    return _ALL_CORES
+
+
 @contextmanager
 def on_cores(cores: frozenset[int]) -> Iterator[None]:
     """Let what is started within run on these cores only, from its first instruction on."""
@@ -36,21 +41,24 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
 
 
 class Meter:
-    """Reads the time that named servers have used, each with all processes that it started."""
+    """Reads the time that named servers have used, each with all processes that it started.
 
-    def __init__(self, pids: Mapping[str, int]) -> None:
+    Several processes under one name are several of the same server.
+    """
+
+    def __init__(self, pids: Mapping[str, Sequence[int]]) -> None:
         self._pids = dict(pids)
 
     def read(self) -> dict[str, float]:
         """Return seconds since the start of each."""
-        return {name: _with_children(pid) for name, pid in self._pids.items()}
+        return {name: sum(map(_with_children, pids)) for name, pids in self._pids.items()}
 
 
 class Others:
     """Says how many cores were busy with what this process did not start, from its making on."""
 
     def __init__(self) -> None:
-        self._mine = Meter({"mine": os.getpid()})
+        self._mine = Meter({"mine": [os.getpid()]})
         self._began, self._all, self._own = self._read()
 
     def cores(self) -> float:

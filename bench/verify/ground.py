@@ -92,15 +92,24 @@ class Running:
     baselines: Mapping[str, tuple[int, ChildProcess]]
 
 
+def named_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return settings of verification as environment variables."""
+    return {f"{_PREFIX}{name.upper()}": value for name, value in settings.items()}
+
+
 @asynccontextmanager
 async def open_ground(
-    data: Path, overrides: Mapping[str, str], on_progress: Progress
+    data: Path,
+    overrides: Mapping[str, str],
+    on_progress: Progress,
+    *,
+    postgres_settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Ground]:
     """Start the servers on fresh data, migrated; stop them and delete everything at the end."""
-    servers = await start_servers(data, on_progress)
+    servers = await start_servers(data, on_progress, postgres_settings=postgres_settings)
     try:
-        named = {f"{_PREFIX}{name.upper()}": value for name, value in overrides.items()}
-        ground = Ground(Surroundings(data, servers, local_secrets(data), _ports(data)), named)
+        around = Surroundings(data, servers, local_secrets(data), _ports(data))
+        ground = Ground(around, named_settings(overrides))
         await asyncio.gather(
             prepare_database(servers.postgres, ground.around.made),
             prepare_topics(servers.kafka.bootstrap_servers),
@@ -134,7 +143,7 @@ async def running(ground: Ground) -> AsyncIterator[Running]:
         await asyncio.gather(
             relay.ready(lambda: is_ready(ground.internal_url("relay"))),
             api.ready(lambda: is_ready(ground.internal_url("api"))),
-            *(process.ready(partial(_listens, port)) for port, process in baselines.values()),
+            *(process.ready(partial(listens, port)) for port, process in baselines.values()),
         )
         _refuse_unlike(api, baselines["fastapi"][1])
         yield Running(ground, api, relay, baselines)
@@ -192,7 +201,8 @@ def _baseline(data: Path, name: str, port: int) -> ChildProcess:
     )
 
 
-async def _listens(port: int) -> bool:
+async def listens(port: int) -> bool:
+    """Tell whether somebody accepts connections on a port of this machine."""
     try:
         _reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

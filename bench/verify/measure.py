@@ -8,7 +8,8 @@ from bench.verify import asks, raw
 from bench.verify.ground import Running
 from bench.verify.people import People, Turns
 from bench.verify.plan import AT_ONCE, BUSY, MIDDLE, Plan
-from bench.verify.rounds import NotAsExpected, Round, Rounds
+from bench.verify.rounds import Rounds
+from bench.verify.target import NotAsExpected, Round, drained
 from deploy.local.process import Progress
 from libs.postgres import pool
 
@@ -55,7 +56,7 @@ class Measuring:
         self._plan = plan
         self._running = running
         self._watcher = watcher
-        self._rounds = Rounds(running, watcher)
+        self._rounds = Rounds(running, drained(watcher))
         self._people = people
         self._turns = Turns(people.right)
         self._writer = asks.Writer(key=key)

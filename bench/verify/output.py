@@ -1,24 +1,36 @@
 """Where the figures go: a file, a picture, and a table on the screen."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.verify.comparisons.found import Found
 from bench.verify.plot import svg
-from bench.verify.report import PARTS, Figure, Figures, Table
+from bench.verify.report import PARTS, Figure, Figures, Summary, Table, ends, median
 
-RESULTS = Path(__file__).parents[1] / "results"
+_RESULTS = Path(__file__).parents[1] / "results"
+FILE = _RESULTS / "verify.json"
+_DIGITS = 2
 _RATIOS = ["service / noop", "system / noop"]
 
 
-def write(medians: Figures, spread: Figures, conditions: Mapping[str, object]) -> None:
-    """Store the medians, under `spread` the ends, and the picture."""
-    RESULTS.mkdir(exist_ok=True)
-    content = {**medians.as_json(), "spread": spread.as_json(), "conditions": conditions}
-    (RESULTS / "verify.json").write_text(json.dumps(content, indent=2) + "\n")
+def draw(medians: Figures) -> None:
+    """Store the picture of the table."""
+    _RESULTS.mkdir(exist_ok=True)
     layers = {name: _numbers(table) for name, table in medians.layers_us.items()}
     title = "Processor time of one POST /v1/verify in µs, beside a FastAPI no-op"
-    (RESULTS / "verify.svg").write_text(svg(layers, title=title))
+    (_RESULTS / "verify.svg").write_text(svg(layers, title=title))
+
+
+def summed_up(found: Found, summary: Summary) -> Table:
+    """Return the figures of a comparison, by `median` or `ends`."""
+    return {name: summary(values, _DIGITS) for name, values in found.rounds.items()}
+
+
+def lines(name: str, found: Found) -> str:
+    """Return the figures of a comparison for people."""
+    medians, spread = summed_up(found, median), summed_up(found, ends)
+    told = [f"  {one:<28}{_with_ends(medians[one], spread[one])}" for one in medians]
+    return "\n".join([name, *told]) + "\n"
 
 
 def table(medians: Figures, spread: Figures) -> str:

@@ -5,12 +5,15 @@ import hmac
 import math
 import time
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 
 PERIOD = 30
 DIGITS = 6
 SECRET_LENGTH = 20
 _MODULUS = 1_000_000
+# The number of a person and the step of the code; None with nobody left.
+TakeTurn = Callable[[], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class People:
     full: int
     wrong: int
     seed: bytes
+    # Seconds for which a code is good; with shorter ones fewer people serve as many requests.
+    period: int = PERIOD
 
     @property
     def without_guesses(self) -> range:
@@ -65,9 +70,9 @@ def name_of(number: int) -> str:
     return f"person-{number:07d}@example.org"
 
 
-def present_step() -> int:
+def present_step(period: int = PERIOD) -> int:
     """Return the time step of now."""
-    return int(time.time()) // PERIOD
+    return int(time.time()) // period
 
 
 class Turns:
@@ -77,8 +82,9 @@ class Turns:
     one is accepted, too, and lets everybody serve one more.
     """
 
-    def __init__(self, numbers: range) -> None:
+    def __init__(self, numbers: range, *, period: int = PERIOD) -> None:
         self._numbers = numbers
+        self._period = period
         self._spread = _coprime(len(numbers))
         self._last = array("q")
         self._next = 0
@@ -92,19 +98,26 @@ class Turns:
     def used_up(self) -> bool:
         """Tell whether nobody has an unused code before the next step."""
         nobody_new = self.known == len(self._numbers)
-        return nobody_new and self._last[self._next] > present_step()
+        return nobody_new and self._last[self._next] > self._present()
+
+    def has(self, count: int) -> bool:
+        """Tell whether everybody has had a turn, and so many people have an unused code again."""
+        if self.known < len(self._numbers):
+            return False
+        # They are served in a circle, so nobody before this one has used a later step.
+        return self._last[(self._next + count - 1) % self.known] <= self._present()
 
     def take_new(self) -> tuple[int, int] | None:
         """Return somebody who had no turn yet and the step of the code; None with nobody left."""
         if self.known == len(self._numbers):
             return None
-        step = present_step()
+        step = self._present()
         self._last.append(step)
         return self._person(self.known - 1), step
 
     def take(self) -> tuple[int, int] | None:
         """Return somebody whom the cache knows; somebody new where all their codes are used."""
-        turn, now = self._next, present_step()
+        turn, now = self._next, self._present()
         step = max(now, self._last[turn] + 1) if self.known else now + 2
         if step > now + 1:
             return self.take_new()
@@ -112,8 +125,29 @@ class Turns:
         self._next = (turn + 1) % self.known
         return self._person(turn), step
 
+    def _present(self) -> int:
+        return present_step(self._period)
+
     def _person(self, turn: int) -> int:
         return self._numbers[turn * self._spread % len(self._numbers)]
+
+
+def limited(take: TakeTurn, count: int) -> TakeTurn:
+    """Return turns that end after so many."""
+    left = iter(range(count))
+    return lambda: None if next(left, None) is None else take()
+
+
+def sparing(take: TakeTurn, *, every: int) -> TakeTurn:
+    """Return turns that pass over each person with a number divisible by `every`."""
+
+    def spared() -> tuple[int, int] | None:
+        turn = take()
+        while turn is not None and turn[0] % every == 0:
+            turn = take()
+        return turn
+
+    return spared
 
 
 def _coprime(length: int) -> int:

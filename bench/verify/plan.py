@@ -1,6 +1,7 @@
 """How much is measured, and how long that takes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bench.verify.people import People
 
@@ -67,4 +68,57 @@ QUICK = Plan(
     service_seconds=1.5,
     other_seconds=0.5,
     open_seconds=2,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much is measured where two ways of running are compared; seconds are of one round."""
+
+    rounds: int
+    # On the servers that most comparisons share.
+    people: int
+    # The shortest that verification takes: a person serves one request in each.
+    period: int
+    # At MIDDLE or more connections, each asking again as soon as it is answered.
+    seconds: float
+    # With a fixed number of requests a second.
+    open_seconds: float
+    best_seconds: float
+    # Enrolled in the two systems that are compared; a round asks for so many people as the few.
+    many: int
+    few: int
+    # Asked for before anything is measured: more than verification remembers names.
+    met: int
+    # How long the memory is watched.
+    memory_seconds: float
+    # In both systems. By default PostgreSQL has 128 MB, a seventh of what a million people take.
+    postgres: Mapping[str, str] = field(
+        default_factory=lambda: {"shared_buffers": "2GB", "max_wal_size": "8GB"}
+    )
+
+
+COMPARED = Comparison(
+    rounds=5,
+    people=45_000,
+    period=15,
+    seconds=2,
+    open_seconds=4,
+    best_seconds=1.5,
+    many=1_000_000,
+    few=1_000,
+    met=110_000,
+    memory_seconds=15,
+)
+GLANCED_AT = Comparison(
+    rounds=1,
+    people=8_000,
+    period=15,
+    seconds=0.7,
+    open_seconds=1,
+    best_seconds=0.5,
+    many=20_000,
+    few=1_000,
+    met=5_000,
+    memory_seconds=2,
 )

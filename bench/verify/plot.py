@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.verify.rounds import SYSTEM
+from bench.verify.target import SYSTEM
 
 _COLOURS = {
     "noop": "#9aa5b1",

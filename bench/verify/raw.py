@@ -60,7 +60,7 @@ async def reserves(ground: Ground, *, seconds: float) -> Raw:
                 await pipeline.execute()
             return _PIPELINE
 
-        return await _repeat(once, Meter({"it": valkey.pid}), seconds)
+        return await _repeat(once, Meter({"it": [valkey.pid]}), seconds)
 
 
 async def commits(ground: Ground, *, seconds: float) -> Raw:
@@ -75,7 +75,7 @@ async def commits(ground: Ground, *, seconds: float) -> Raw:
             await change.fetch(next(turn))
             return 1
 
-        return await _repeat(once, Meter({"it": ground.servers.postgres.pid}), seconds)
+        return await _repeat(once, Meter({"it": [ground.servers.postgres.pid]}), seconds)
     finally:
         await connection.close()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.verify.load import Tally
 from bench.verify.measure import Measured, Pair
 from bench.verify.plan import AT_ONCE, MIDDLE
-from bench.verify.rounds import SYSTEM
+from bench.verify.target import SYSTEM
 
 # One figure, or the two ends of a spread; and figures by name.
 Figure = float | Mapping[str, float]
@@ -102,7 +102,7 @@ def _service(pair: Pair) -> float:
 
 
 def _system(pair: Pair) -> float:
-    return sum(pair.service.cost[part] for part in SYSTEM) / pair.noop.cost["noop"]
+    return pair.service.system / pair.noop.cost["noop"]
 
 
 def _layers(pairs: Sequence[Pair], summary: Summary) -> Table:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from bench.verify.people import DIGITS, PERIOD, People, name_of
+from bench.verify.people import DIGITS, People, name_of
 from contracts.envelope import application_key
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
 from contracts.topics import APPLICATIONS, POLICIES
@@ -143,6 +143,6 @@ def _rows(people: People, numbers: range, keys: _Keys) -> Iterator[tuple[Row, Ro
             (tenant, subject, lookup, spent, now),
             (
                 *(tenant, authenticator, subject, Factor.TOTP.value, "active"),
-                *(_EPOCH, sealed, Algorithm.SHA1.value, DIGITS, PERIOD),
+                *(_EPOCH, sealed, Algorithm.SHA1.value, DIGITS, people.period),
             ),
         )
