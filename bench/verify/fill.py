@@ -9,7 +9,7 @@ from deploy.local.process import Progress
 from libs.postgres.pool import Connection
 from services.verification.cluster_map import is_cluster
 from services.verification.domain.budget import Budget
-from services.verification.reserve import Cache, CachedAuthenticator, open_cluster, open_redis
+from services.verification.reserve import Cache, CachedAuthenticator, Copy, open_cluster, open_redis
 
 _PORTION = 2_000
 _SAY_EVERY = 250_000
@@ -17,7 +17,8 @@ _SAY_EVERY = 250_000
 _BUDGET = Budget(capacity=10, per_day=20, consecutive=50)
 _ROWS = """
 SELECT s.tenant_id, s.id AS subject, s.cache_version, s.unlocked_version, s.spent, s.spent_at,
-    s.consecutive, s.failed_at, a.id AS authenticator, a.factor, a.epoch, a.sealed, a.algorithm,
+    s.consecutive, s.failed_at, s.user_type, s.groups,
+    a.id AS authenticator, a.factor, a.epoch, a.sealed, a.algorithm,
     a.digits, a.period, a.last_step
 FROM verification.subject s
 JOIN verification.authenticator a ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id
@@ -54,8 +55,7 @@ async def _fill(cache: Cache, row: asyncpg.Record) -> None:
     await cache.fill(
         row["tenant_id"],
         row["subject"],
-        version=row["cache_version"],
-        authenticators=(kept,),
+        copy=Copy(row["cache_version"], row["user_type"], tuple(row["groups"]), (kept,)),
         level=row["spent"],
         at=row["spent_at"],
         consecutive=row["consecutive"],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.verify.comparisons.busy import busy
 from bench.verify.comparisons.cluster import cluster
+from bench.verify.comparisons.floor import floor
 from bench.verify.comparisons.found import Found
 from bench.verify.comparisons.kafka_down import kafka_down
 from bench.verify.comparisons.million import million
@@ -23,6 +24,7 @@ from deploy.local.process import LocalServerError, Progress
 # On the same servers, in this order: what leaves most behind in the tables comes last.
 _ON_ONE_STAGE: Mapping[str, Callable[[Stage], Coroutine[None, None, Found]]] = {
     "busy_p99_vs_noop_p50": busy,
+    "floor_vs_noop": floor,
     "telemetry_on_vs_off": telemetry,
     "cluster_vs_single": cluster,
     "two_processes_vs_one": two_processes,

@@ -73,7 +73,11 @@ class Stage:
 
     async def fresh_codes(self) -> None:
         """Wait where there are not enough unused codes for a whole round."""
-        await until(lambda: self.turns.has(self.people.count // _ROUND))
+        await self.fresh(self.turns)
+
+    async def fresh(self, turns: Turns) -> None:
+        """Do the same for other turns of the same people."""
+        await until(lambda: turns.has(self.people.count // _ROUND))
 
     async def best_rate(self) -> float:
         """Return the most answers a second, measured when it is asked for first."""
