@@ -50,7 +50,10 @@ class Match(BaseModel):
 
 
 class Rule(BaseModel):
-    """What is asked of whom, from when on; the first factors are the preferred ones."""
+    """What is asked of whom, and from when until when; the first factors are the preferred ones.
+
+    A device is remembered for `remember_days`, 0 for never; without them as the operator has set.
+    """
 
     model_config = _PUBLISHED
     name: str
@@ -59,6 +62,8 @@ class Rule(BaseModel):
     requirement: RuleRequirement
     factors: tuple[Factor, ...]
     strength: Strength
+    remember_days: int | None = None
+    ends: datetime | None = None
 
     @property
     def usable(self) -> tuple[Factor, ...]:
@@ -81,6 +86,7 @@ class PassedOver(StrEnum):
     """Why a rule does not decide."""
 
     NOT_STARTED = "not_started"
+    ENDED = "ended"
     APPLICATION = "application"
     SUBJECT = "subject"
     USER_TYPE = "user_type"
@@ -89,7 +95,7 @@ class PassedOver(StrEnum):
 
 
 def deciding_rule(rules: Sequence[Rule], login: Login, at: datetime) -> Rule | None:
-    """Return the first rule that matches and has started, if any.
+    """Return the first rule that matches at this time, if any.
 
     A rule that names people may be about somebody unknown: where it requires something it decides,
     otherwise it is passed over. Nobody gets in because their attributes are still on the way.
@@ -117,6 +123,8 @@ def passed_over(rule: Rule, login: Login, at: datetime) -> PassedOver | None:
     match = rule.match
     if rule.starts is not None and at < rule.starts:
         return PassedOver.NOT_STARTED
+    if rule.ends is not None and at >= rule.ends:
+        return PassedOver.ENDED
     if match.applications and login.application_id not in match.applications:
         return PassedOver.APPLICATION
     return _not_about(match, login) if login.known else None

@@ -34,6 +34,7 @@ _BY_FIELD: Mapping[str, tuple[object, ...]] = {
     "groups": ((), ("staff",), ("staff", "Zürich"), ("students", "2026", "日本")),
     "name": ("Payroll", "Zeiterfassung für alle", "給与", "x" * 200),
     "rules_digest": ("3f" * 32, None),
+    "remember_days": (None, 7, 0),
     "user_types": ((), ("employee", "étudiante")),
     "user_type": ("employee", None, "étudiante"),
 }

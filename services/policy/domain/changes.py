@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from services.policy.domain.rules import RulesText, RuleText
 
-_FIELDS = ("match", "starts", "requirement", "factors", "strength")
+_FIELDS = ("match", "starts", "requirement", "factors", "strength", "remember_days", "ends")
 
 
 def changes(before: RulesText, after: RulesText) -> tuple[str, ...]:

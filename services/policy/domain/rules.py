@@ -26,6 +26,8 @@ from services.policy.domain.text import has_one_form
 # Every login goes through them in their order.
 _MOST_RULES = 200
 _MOST_NAMED = 1000
+# NIST SP 800-63B-4 section 2.1.3: AAL1, which is what a remembered device is worth.
+_MOST_DAYS = 30
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -58,7 +60,7 @@ class MatchText(BaseModel):
 
 
 class RuleText(BaseModel):
-    """One rule; `starts` is on the clocks of the rules' time zone."""
+    """One rule; it `starts` and `ends` on the clocks of the rules' time zone."""
 
     model_config = _STRICT
     name: RuleName
@@ -67,6 +69,8 @@ class RuleText(BaseModel):
     requirement: RuleRequirement
     factors: Annotated[tuple[Factor, ...], Field(max_length=len(Factor))] = ()
     strength: Strength = Strength.ANY
+    remember_days: Annotated[int, Field(strict=True, ge=0, le=_MOST_DAYS)] | None = None
+    ends: NaiveDatetime | None = None
 
     @field_validator("factors")
     @classmethod
@@ -125,8 +129,11 @@ def _mistakes_of_rules(text: RulesText, applications: frozenset[UUID]) -> Iterat
 def _mistakes_of(rule: RuleText, zone: ZoneInfo, applications: frozenset[UUID]) -> Iterator[str]:
     for unknown in sorted(set(rule.match.applications) - applications):
         yield f"there is no application {unknown}"
-    if rule.starts is not None and not _exists(rule.starts, zone):
-        yield f"{rule.starts} is skipped by the clocks of {zone.key}"
+    for local in (rule.starts, rule.ends):
+        if local is not None and not _exists(local, zone):
+            yield f"{local} is skipped by the clocks of {zone.key}"
+    if rule.starts is not None and rule.ends is not None and rule.ends <= rule.starts:
+        yield "it ends before it starts"
     for factor in rule.factors:
         if factor not in ENROLLABLE:
             yield f"{factor.value} cannot be enrolled yet"
@@ -143,12 +150,17 @@ def _exists(local: datetime, zone: ZoneInfo) -> bool:
 
 
 def _published(rule: RuleText, zone: ZoneInfo) -> Rule:
-    starts = rule.starts.replace(tzinfo=zone).astimezone(UTC) if rule.starts is not None else None
     return Rule(
         name=rule.name,
         match=Match(**rule.match.model_dump()),
-        starts=starts,
+        starts=_moment(rule.starts, zone),
         requirement=rule.requirement,
         factors=rule.factors,
         strength=rule.strength,
+        remember_days=rule.remember_days,
+        ends=_moment(rule.ends, zone),
     )
+
+
+def _moment(local: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return local.replace(tzinfo=zone).astimezone(UTC) if local is not None else None

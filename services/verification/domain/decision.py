@@ -46,6 +46,7 @@ class Asked:
     requirement: RuleRequirement
     factors: tuple[str, ...]
     rule: str | None = None
+    remember_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def asked(policy: Policy, login: Login, at: datetime) -> Asked:
     if rule is None:
         terms = RuleRequirement.REQUIRED if policy.required else RuleRequirement.OFF
         return Asked(terms, policy.factors)
-    return Asked(rule.requirement, tuple(rule.usable), rule.name)
+    return Asked(rule.requirement, rule.usable, rule.name, rule.remember_days)
 
 
 def explained(policy: Policy, login: Login, at: datetime) -> Sequence[tuple[str, PassedOver]]:

@@ -94,6 +94,12 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     )
 
 
+async def attributes_of(tx: Connection, subject: UUID) -> tuple[str | None, Sequence[str]]:
+    """Return the user type and the groups of a subject that is there."""
+    row = await tx.fetchrow("SELECT user_type, groups FROM subject WHERE id = $1", subject)
+    return (row["user_type"], row["groups"]) if row is not None else (None, ())
+
+
 async def subject_named(tx: Connection, lookup: bytes) -> UUID | None:
     """Return whom applications mean by the name with this digest."""
     found: UUID | None = await tx.fetchval(

@@ -1,10 +1,11 @@
 """Remember a device after an accepted code, know it again, forget it (requirement D5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from contracts.rules import Login
 from contracts.topics import EVENTS
 from contracts.verification import ForgottenBecause
 from libs.clock import Clock
@@ -12,12 +13,14 @@ from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
 from services.verification import announcements
+from services.verification.domain.decision import asked
 from services.verification.domain.device import Believed, Token, is_genuine, judge, read, written
 from services.verification.domain.outcome import Accepted
 from services.verification.domain.places import DEVICE, LOOKUP
 from services.verification.domain.subjects import lookup_digest
 from services.verification.store import devices as store
-from services.verification.store.subjects import lock_subject
+from services.verification.store.policies import policy_of
+from services.verification.store.subjects import attributes_of, lock_subject
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Kept:
 class Devices:
     """The devices of one tenant's subjects, each known to one application.
 
-    Where `remember_for` is nothing, no device is remembered, and none is known any more.
+    Remembered for `remember_for`, unless a rule says how long. Where that is nothing, no device is
+    remembered, and none is known any more, whatever rules say.
     """
 
     pool: Pool
@@ -54,8 +58,6 @@ class Devices:
 
         The outcome's event gives the device its id: a repeat finds the device that is there.
         """
-        if not self.remember_for:
-            return None
         key = await self.data_keys.newest(tenant=tenant, purpose=DEVICE)
         device = store.StoredDevice(
             device_id=accepted.event_id,
@@ -64,7 +66,8 @@ class Devices:
             generation=1,
             remembered_at=accepted.at,
             rotated_at=accepted.at,
-            expires=accepted.at + self.remember_for,
+            # Set below, by the rules for whoever it is.
+            expires=accepted.at,
         )
         async with tenant_transaction(self.pool, tenant) as tx:
             await self._add(tx, tenant, device, authenticator_id=accepted.authenticator_id)
@@ -99,8 +102,9 @@ class Devices:
         await lock_subject(tx, tenant, subject)
         # A clock that is behind would know a device, or a spent token, for too long.
         now = await store.later_of(tx, self.clock())
+        longest = await self._longest(tx, tenant, subject, application=application, now=now)
         remembered = await store.remembered(
-            tx, subject, application=application, now=now, longest=self.remember_for
+            tx, subject, application=application, now=now, longest=longest
         )
         device = next((one for one in remembered if one.device_id == shown.token.device_id), None)
         if device is None:
@@ -127,8 +131,9 @@ class Devices:
             if subject is None:
                 return ()
             now = self.clock()
+            longest = await self._longest(tx, tenant, subject, application=application, now=now)
             return await store.remembered(
-                tx, subject, application=application, now=now, longest=self.remember_for
+                tx, subject, application=application, now=now, longest=longest
             )
 
     async def forget(self, tenant: UUID, device_id: UUID, *, application: UUID) -> bool:
@@ -148,6 +153,13 @@ class Devices:
             return
         # A removal that is under way ends first, and then there is nothing to remember.
         await lock_subject(tx, tenant, subject)
+        at = device.remembered_at
+        longest = await self._longest(
+            tx, tenant, subject, application=device.application_id, now=at
+        )
+        if not longest:
+            return
+        device = replace(device, expires=at + longest)
         if await store.add(tx, tenant, subject, device=device, authenticator_id=authenticator_id):
             event = announcements.device_remembered(
                 tenant=tenant,
@@ -158,6 +170,18 @@ class Devices:
                 now=self.clock(),
             )
             await announce(tx, topic=EVENTS.name, event=event)
+
+    async def _longest(
+        self, tx: Connection, tenant: UUID, subject: UUID, *, application: UUID, now: datetime
+    ) -> timedelta:
+        """Return for how long a device of this person is remembered, by the rules of now."""
+        policy = await policy_of(tx, tenant, application)
+        if policy is None or not self.remember_for:
+            return self.remember_for
+        user_type, groups = await attributes_of(tx, subject)
+        login = Login(application, subject, user_type, groups)
+        days = asked(policy, login, now).remember_days
+        return self.remember_for if days is None else timedelta(days=days)
 
     async def _forget(
         self, tx: Connection, tenant: UUID, subject: UUID, device_id: UUID, why: ForgottenBecause

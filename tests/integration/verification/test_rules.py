@@ -29,6 +29,7 @@ def rule(
     match: Match | None = None,
     starts: datetime | None = None,
     factors: tuple[Factor, ...] = _TOTP,
+    days: int | None = None,
 ) -> Rule:
     return Rule(
         name=name,
@@ -37,6 +38,7 @@ def rule(
         requirement=requirement,
         factors=factors,
         strength=Strength.ANY,
+        remember_days=days,
     )
 
 
@@ -258,3 +260,42 @@ async def test_a_copy_of_another_release_is_read_again(world: World) -> None:
 
 async def _nothing() -> None:
     return None
+
+
+@pytest.mark.requirement("D5")
+@pytest.mark.parametrize(("days", "kept"), [(30, [0, 8, 29]), (None, [0]), (2, [0]), (0, [])])
+async def test_a_rule_says_for_how_many_days_a_device_is_remembered(
+    world: World, days: int | None, kept: list[int]
+) -> None:
+    application = await world.application(rules=(rule("all", days=days),))
+    person = await world.person(application.tenant)
+    body = {"subject": person.name, "code": world.code(person), "device": {"remember": True}}
+    headers = {"Authorization": f"Bearer {application.key}"}
+    answer = (await world.public.post("/v1/verify", json=body, headers=headers)).json()
+    token, known, passed = answer.get("device", {}).get("token"), [], 0
+
+    for day in (0, 8, 29, 31):
+        world.clock.forward(timedelta(days=day - passed))
+        passed, asking = day, {"subject": person.name, "device": token}
+        decided = (await world.public.post("/v1/decisions", json=asking, headers=headers)).json()
+        if decided["remembered"]:
+            known.append(day)
+            token = decided["device"]["token"]
+
+    assert known == kept
+
+
+@pytest.mark.requirement("D5")
+async def test_a_shorter_time_holds_for_devices_that_are_remembered(world: World) -> None:
+    admins = rule("admins", match=Match(groups=("admins",)), days=0)
+    application = await world.application(rules=(admins,))
+    person = await world.person(application.tenant)
+    body = {"subject": person.name, "code": world.code(person), "device": {"remember": True}}
+    headers = {"Authorization": f"Bearer {application.key}"}
+    token = (await world.public.post("/v1/verify", json=body, headers=headers)).json()["device"]
+
+    await becomes(world, person, None, version=1, groups=["admins"])
+
+    asking = {"subject": person.name, "device": token["token"]}
+    decided = await world.public.post("/v1/decisions", json=asking, headers=headers)
+    assert decided.json()["remembered"] is False

@@ -37,6 +37,8 @@ def _text(*rules: Mapping[str, object], zone: str = "Europe/Amsterdam") -> Rules
     [
         ({"match": {"applications": [str(uuid4())]}}, "there is no application"),
         ({"starts": "2027-03-28T02:30"}, "is skipped by the clocks of Europe/Amsterdam"),
+        ({"ends": "2027-03-28T02:30"}, "is skipped by the clocks of Europe/Amsterdam"),
+        ({"ends": "2027-02-01T08:00"}, "it ends before it starts"),
         ({"factors": ["sms"]}, "sms cannot be enrolled yet"),
         ({"factors": []}, "it allows no factor"),
         ({"strength": "phishing_resistant"}, "of the strength phishing_resistant"),
@@ -75,6 +77,8 @@ def test_a_name_stands_for_one_rule() -> None:
         _STAFF | {"starts": "2027-02-01T08:00Z"},
         _STAFF | {"starts": "soon"},
         _STAFF | {"guesses_a_day": 1000},
+        _STAFF | {"remember_days": 31},
+        _STAFF | {"remember_days": -1},
         {"name": "staff"},
     ],
 )
@@ -98,6 +102,12 @@ def test_a_rule_starts_by_the_clocks_of_its_zone() -> None:
         datetime(2027, 7, 1, 6, tzinfo=UTC),
         None,
     ]
+
+
+def test_a_rule_ends_by_the_clocks_of_its_zone() -> None:
+    [rule] = published_rules(_text(_STUDENTS | {"ends": "2027-07-01T08:00"}))
+
+    assert rule.ends == datetime(2027, 7, 1, 6, tzinfo=UTC)
 
 
 def test_an_hour_that_comes_twice_means_the_first() -> None:

@@ -74,6 +74,15 @@ def test_a_rule_counts_from_the_moment_at_which_it_starts() -> None:
     assert deciding_rule([begins], _STUDENT, _NOW - timedelta(microseconds=1)) is None
 
 
+def test_an_exception_ends_at_its_moment() -> None:
+    exception = rule("exception", RuleRequirement.OFF).model_copy(update={"ends": _NOW})
+    rules, before = [exception, rule("all")], _NOW - timedelta(microseconds=1)
+
+    assert deciding_rule(rules, _STUDENT, before) is exception
+    assert deciding_rule(rules, _STUDENT, _NOW) is rules[1]
+    assert passed_over(exception, _STUDENT, _NOW) is PassedOver.ENDED
+
+
 def test_the_first_that_matches_decides() -> None:
     off = rule("off", RuleRequirement.OFF, user_types=("student",))
     other = rule("other", user_types=("staff",))
