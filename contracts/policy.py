@@ -1,5 +1,6 @@
 """What policy publishes: current state for other services' copies, and the facts behind it."""
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -105,6 +106,17 @@ class RulesPublished(BaseModel):
     published_by: UUID
 
 
+class EnforcementDue(BaseModel):
+    """A rule will require a second step of those whom it is about; `days` are left at most."""
+
+    model_config = PUBLISHED
+    version: int
+    digest: str
+    rule: str
+    starts: datetime
+    days: int
+
+
 class SubjectChanged(BaseModel):
     """A subject came, changed or went."""
 
@@ -149,6 +161,14 @@ RULES_PUBLISHED = EventType(
     EVENTS,
     RulesPublished,
     "Other rules of a tenant are in force.",
+)
+ENFORCEMENT_DUE = EventType(
+    "mfa.enforcement_due",
+    1,
+    Service.POLICY,
+    EVENTS,
+    EnforcementDue,
+    "A rule will soon require a second step.",
 )
 SUBJECT_CHANGED = EventType(
     "mfa.subject_changed", 1, Service.POLICY, EVENTS, SubjectChanged, "A subject was changed."

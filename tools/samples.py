@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from contracts.envelope import EventType, about_application, about_person
 from contracts.policy import (
     APPLICATION_CHANGED,
+    ENFORCEMENT_DUE,
     POLICY_CHANGED,
     RULES_PUBLISHED,
     TENANT_CHANGED,
@@ -25,7 +26,11 @@ HOW_MANY = 9
 _NAMESPACE = UUID("019a2b3c-0000-7000-8000-000000000000")
 _BEGIN = datetime(2026, 11, 23, 8, 30, 12, 345678, tzinfo=UTC)
 _ABOUT_NO_PERSON = tuple(
-    kind.name for kind in (TENANT_CHANGED, APPLICATION_CHANGED, POLICY_CHANGED, RULES_PUBLISHED)
+    kind.name
+    for kind in (
+        *(TENANT_CHANGED, APPLICATION_CHANGED, POLICY_CHANGED),
+        *(RULES_PUBLISHED, ENFORCEMENT_DUE),
+    )
 )
 _BY_FIELD: Mapping[str, tuple[object, ...]] = {
     "acr": ("urn:watchword:acr:second-factor",),
@@ -36,6 +41,7 @@ _BY_FIELD: Mapping[str, tuple[object, ...]] = {
     "rules_digest": ("3f" * 32, None),
     "remember_days": (None, 7, 0),
     "user_types": ((), ("employee", "étudiante")),
+    "rule": ("students", "staff-abroad"),
     "user_type": ("employee", None, "étudiante"),
 }
 _NUMBERS = (1, 2, 0, 41, 2**31)

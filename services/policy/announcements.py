@@ -7,6 +7,7 @@ from contracts.envelope import Data, EventType, about_application, about_person
 from contracts.policy import (
     APPLICATION_CHANGED,
     APPLICATION_STATE,
+    ENFORCEMENT_DUE,
     POLICY_CHANGED,
     POLICY_STATE,
     RULES_PUBLISHED,
@@ -17,6 +18,7 @@ from contracts.policy import (
     ApplicationKey,
     ApplicationState,
     Change,
+    EnforcementDue,
     PolicyChanged,
     PolicyState,
     RulesPublished,
@@ -24,6 +26,7 @@ from contracts.policy import (
     SubjectState,
     TenantChanged,
 )
+from contracts.rules import Rule
 from contracts.topics import Topic
 from contracts.vocabulary import Factor, Scope
 from libs.messaging.cloud_event import CloudEvent
@@ -81,6 +84,18 @@ def rules_published(
         version=found.version, digest=found.digest, replaced=replaced, published_by=by
     )
     return _of_application(RULES_PUBLISHED, data, tenant=tenant, about=tenant, now=now)
+
+
+def enforcement_due(
+    tenant: UUID, found: RulesVersion, rule: Rule, *, days: int, now: datetime
+) -> Announcement:
+    """A rule will soon require something."""
+    if rule.starts is None:
+        raise ValueError("what has no start is not ahead")
+    data = EnforcementDue(
+        version=found.version, digest=found.digest, rule=rule.name, starts=rule.starts, days=days
+    )
+    return _of_application(ENFORCEMENT_DUE, data, tenant=tenant, about=tenant, now=now)
 
 
 def subject_changed(

@@ -1,5 +1,6 @@
 """The composition root of policy: the only place that builds things."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 
 from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
+from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
 from libs.service.parts import MessagingHealth, database_check, standard_roles
@@ -24,6 +26,7 @@ from services.policy.api.tenants import tenant_routes
 from services.policy.gateways import Keepers
 from services.policy.settings import Settings
 from services.policy.use_cases.applications import Applications
+from services.policy.use_cases.calendar import Calendar
 from services.policy.use_cases.callers import Callers
 from services.policy.use_cases.contacts import Contacts
 from services.policy.use_cases.personal import PersonalSeals
@@ -31,6 +34,7 @@ from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.rules import Rules
 from services.policy.use_cases.subjects import Subjects
 from services.policy.use_cases.tenants import Tenants
+from services.policy.workers import watch_calendar
 
 SERVICE = Service.POLICY.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -63,7 +67,17 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=listeners.internal,
             public=listeners.public,
+            consumer=[_watching_calendar(plumbing)],
         )
+
+
+def _watching_calendar(plumbing: Plumbing) -> Part:
+    calendar = Calendar(plumbing.app_pool, plumbing.worker_pool, plumbing.clock)
+
+    async def watch(stop: asyncio.Event) -> None:
+        await watch_calendar(calendar, stop=stop)
+
+    return watch
 
 
 def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Listeners:

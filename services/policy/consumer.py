@@ -1,1 +1,1 @@
-"""Policy reacts to no event: it publishes the state that others act upon."""
+"""Policy reacts to no event, but to the calendar (workers.py)."""

@@ -30,6 +30,16 @@ CREATE TABLE rules_publication (
     FOREIGN KEY (tenant_id, version) REFERENCES rules_version
 );
 
+-- How many days ahead it was said that a rule will require something.
+CREATE TABLE enforcement_said (
+    tenant_id uuid NOT NULL,
+    version integer NOT NULL,
+    rule text NOT NULL,
+    days integer NOT NULL,
+    PRIMARY KEY (tenant_id, version, rule, days),
+    FOREIGN KEY (tenant_id, version) REFERENCES rules_version
+);
+
 ALTER TABLE policy_version
     ADD COLUMN rules jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN rules_version integer,
@@ -41,9 +51,16 @@ _IMMUTABLE = """
 REVOKE UPDATE, DELETE ON rules_version, rules_publication FROM policy_app;
 """
 
+# The worker hears whose calendars there are, and nothing of what they say.
+_WHO_HAS_RULES = """
+CREATE POLICY worker_sees_all ON rules_publication TO policy_worker USING (true);
+GRANT SELECT (tenant_id) ON rules_publication TO policy_worker;
+"""
+
 
 def upgrade() -> None:
     op.execute(_TABLES)
-    for table in ("rules_version", "rules_publication"):
+    for table in ("rules_version", "rules_publication", "enforcement_said"):
         op.execute(tenant_wall(table, "policy"))
     op.execute(_IMMUTABLE)
+    op.execute(_WHO_HAS_RULES)

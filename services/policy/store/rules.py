@@ -5,7 +5,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.postgres.pool import Connection
+from libs.postgres.pool import Connection, Pool
 from services.policy.domain.rules import RulesText
 from services.policy.domain.versions import Publication, RulesVersion
 
@@ -93,6 +93,25 @@ async def add_publication(tx: Connection, tenant: UUID, publication: Publication
         publication.reason,
         publication.published,
     )
+
+
+async def tenants_with_rules(pool: Pool) -> list[UUID]:
+    """Return the tenants that have rules in force (the worker's role)."""
+    rows = await pool.fetch("SELECT DISTINCT tenant_id FROM rules_publication")
+    return [row["tenant_id"] for row in rows]
+
+
+async def note_said(tx: Connection, tenant: UUID, version: int, rule: str, days: int) -> bool:
+    """Note that something was announced so many days ahead; False where it was before."""
+    said = await tx.fetchval(
+        "INSERT INTO enforcement_said (tenant_id, version, rule, days) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT DO NOTHING RETURNING true",
+        tenant,
+        version,
+        rule,
+        days,
+    )
+    return bool(said)
 
 
 def _version(row: asyncpg.Record) -> RulesVersion:

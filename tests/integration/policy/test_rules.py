@@ -1,15 +1,19 @@
 """A tenant's rules, through the public API."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
 
 from contracts.envelope import data_of
-from contracts.policy import POLICY_STATE, RULES_PUBLISHED
+from contracts.policy import ENFORCEMENT_DUE, POLICY_STATE, RULES_PUBLISHED
 from libs.postgres.pool import tenant_transaction
+from services.policy.use_cases.calendar import Calendar
+from tests.fixtures.services import TestClock
 from tests.integration.policy.bench import Bench, Tenant
 
 _ALL = {"name": "all", "requirement": "required", "factors": ["totp"]}
@@ -202,6 +206,33 @@ async def test_the_version_can_be_read_back_as_it_was_written(tenant: Tenant) ->
 
     assert read["rules"]["rules"][0]["match"]["groups"] == ["Zürich"]
     assert again.json()["digest"] == read["digest"]
+
+
+@pytest.mark.requirement("B1")
+async def test_it_is_said_two_weeks_one_week_and_one_day_ahead(
+    bench: Bench, tenant: Tenant
+) -> None:
+    now = datetime.now(UTC)
+    starts = (now + timedelta(days=20)).astimezone(ZoneInfo("Europe/Amsterdam"))
+    students = _ALL | {"name": "students", "starts": starts.replace(tzinfo=None).isoformat()}
+    quiet = students | {"name": "by-choice", "requirement": "optional"}
+    await _written(tenant, students, quiet, _OFF)
+    await _published(tenant, 1, None)
+
+    for day in (0, 5.9, 6.1, 6.2, 12.9, 13.1, 18.9, 19.1, 19.9, 20.1, 30):
+        later = TestClock(timedelta(days=day))
+        pools = (bench.plumbing.app_pool, bench.plumbing.worker_pool)
+        # Two processes look at once.
+        await asyncio.gather(*(Calendar(*pools, later).look() for _ in range(2)))
+
+    said = [event for _, event in await bench.announced(tenant.tenant_id)]
+    due = [data_of(ENFORCEMENT_DUE, one) for one in said if one.type == ENFORCEMENT_DUE.name]
+    assert [(one.rule, one.days) for one in due] == [
+        ("students", 14),
+        ("students", 7),
+        ("students", 1),
+    ]
+    assert {one.starts for one in due} == {starts.astimezone(UTC)}
 
 
 @pytest.mark.security("S6")

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -7,6 +8,7 @@ from contracts.internal import CLAIM_CONTACT
 from contracts.vocabulary import Scope
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.letter import LetterBox
+from services.policy.use_cases.calendar import Calendar
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
 
@@ -36,6 +38,7 @@ _OWNED = (
     "contact_claim",
     "rules_version",
     "rules_publication",
+    "enforcement_said",
 )
 
 
@@ -118,9 +121,14 @@ async def test_lists_and_searches_show_the_own_tenant_only(bench: Bench, tenant:
 async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: Tenant) -> None:
     made = await tenant.api("POST", "/v1/subjects", {"subject": "anna"})
     await _claim_contact(bench, tenant, made.json()["subject_ref"])
-    await tenant.api("POST", "/v1/rules", _BODIES["POST /v1/rules"])
+    soon = (datetime.now(UTC) + timedelta(days=1)).replace(tzinfo=None).isoformat()
+    rule = {"name": "all", "requirement": "required", "factors": ["totp"], "starts": soon}
+    written = {"rules": {"rules": [rule]}, "reason": "To begin with"}
+    await tenant.api("POST", "/v1/rules", written)
     publication = {"replaces": None, "reason": "To begin with"}
     await tenant.api("POST", "/v1/rules/1/publication", publication)
+    pools = (bench.plumbing.app_pool, bench.plumbing.worker_pool)
+    await Calendar(*pools, bench.plumbing.clock).look()
     tables = await bench.owner.fetch(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'policy'::regnamespace AND c.relkind = 'r'"

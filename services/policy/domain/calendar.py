@@ -1,0 +1,24 @@
+"""When it is time to say that a rule will soon require something."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from contracts.rules import Rule, RuleRequirement
+
+# So many days ahead it is said: two weeks, one week, one day.
+AHEAD = (14, 7, 1)
+
+
+def due(rules: Sequence[Rule], now: datetime) -> Iterator[tuple[Rule, int]]:
+    """Return what is to be said now, with the number of days that are left at most.
+
+    Of what was missed only the latest is said: a rule that comes into force three days ahead is
+    announced once, as "7 days at most", and again a day ahead.
+    """
+    for rule in rules:
+        if rule.requirement is not RuleRequirement.REQUIRED or rule.starts is None:
+            continue
+        left = rule.starts - now
+        reached = [days for days in AHEAD if timedelta(0) < left <= timedelta(days=days)]
+        if reached:
+            yield rule, min(reached)
