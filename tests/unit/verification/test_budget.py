@@ -230,8 +230,3 @@ def test_waits_grow_from_half_a_minute_to_an_hour(failures: int, seconds: int) -
 )
 def test_factors_share_a_budget_only_with_their_kind(factor: str, family: Family) -> None:
     assert family_of(factor) is family
-
-
-def test_a_wait_before_the_first_failure_is_refused() -> None:
-    with pytest.raises(UnsafeBudget):
-        refuse_unsafe(Budget(capacity=10, per_day=20, consecutive=50, before_waiting=0))

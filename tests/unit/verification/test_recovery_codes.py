@@ -37,6 +37,12 @@ def test_keeps_no_code_and_no_digest_without_the_tenants_key() -> None:
     assert digests_of(CODES, SALTS[::-1], key=KEY, version=7) != KEPT
 
 
+@pytest.mark.parametrize("salts", [SALTS[:2], [*SALTS, bytes(16)]])
+def test_every_code_has_a_salt_of_its_own_or_nothing_is_kept(salts: list[bytes]) -> None:
+    with pytest.raises(ValueError, match=r"zip\(\)"):
+        digests_of(CODES, salts, key=KEY, version=7)
+
+
 @pytest.mark.security("S4")
 @pytest.mark.parametrize(
     "code",

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from argon2.low_level import Type, hash_secret
 
-from services.verification.domain.budget import Budget, UnsafeBudget, refuse_unsafe
 from services.verification.domain.device import _PREFIX, Token, written
 from services.verification.domain.outcome import Why, why_lost
 from services.verification.domain.pin import pin_holds
@@ -54,13 +53,6 @@ def test_requests_are_compared_part_by_part() -> None:
 
     assert request_digest(KEY, "a", "bc") == expected
     assert request_digest(KEY, "a", "bc") != request_digest(KEY, "ab", "c")
-
-
-def test_one_guess_a_day_is_a_budget_and_none_is_not() -> None:
-    refuse_unsafe(Budget(capacity=10, per_day=1, consecutive=50))
-
-    with pytest.raises(UnsafeBudget):
-        refuse_unsafe(Budget(capacity=10, per_day=0, consecutive=50))
 
 
 @pytest.mark.security("S9")
