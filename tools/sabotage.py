@@ -40,7 +40,12 @@ def apply(patch: Patch, tree: Path) -> None:
 def first_failure(tests: Sequence[str], tree: Path) -> str | None:
     """Return which test fails first and how, or None; a run without any test ends everything."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "COLUMNS": "160",  # so that the reason stands behind the name
+    }
     done = subprocess.run(  # noqa: S603 - our own tests
         command,
         cwd=tree,
