@@ -21,6 +21,7 @@ USUAL = Limit(100, 1000)
         ("::ffff:203.0.113.7", "203.0.113.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
         ("2001:DB8:1:2::ffff", "2001:db8:1:2::"),
+        ("2001:db8:1:3:ffff:ffff:ffff:ffff", "2001:db8:1:3::"),
     ],
 )
 def test_a_source_has_one_form(address: str, place: str) -> None:

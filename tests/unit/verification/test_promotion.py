@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.verification.domain.clock import TOLERANCE
 from services.verification.domain.promotion import (
     MARGIN,
     RECOVERY_CODES_WAIT,
@@ -17,6 +18,10 @@ FENCE = Fence(datetime(2026, 1, 1, 12, 0, 10, tzinfo=UTC), 1)
 
 def totp(at: datetime, period: int, *, ahead: int = 0) -> Spending:
     return Spending("totp", int(at.timestamp()) // period + ahead, period, 0, pair=False)
+
+
+def test_the_margin_covers_two_clocks_that_are_wrong_in_either_direction() -> None:
+    assert MARGIN > 2 * TOLERANCE
 
 
 @pytest.mark.parametrize("period", [15, 30, 60, 120])
@@ -62,7 +67,7 @@ def test_recovery_codes_wait_and_pins_do_not() -> None:
     assert is_fenced_off(code, FENCE, last) is True
     assert is_fenced_off(code, FENCE, later) is False
     assert is_fenced_off(pin, FENCE, FENCE.at) is False
-    assert wait_behind(code, FENCE, FENCE.at) == RECOVERY_CODES_WAIT
+    assert wait_behind(code, FENCE, FENCE.at) == RECOVERY_CODES_WAIT == timedelta(seconds=90)
     assert wait_behind(code, FENCE, later) == timedelta()
     assert wait_behind(pin, FENCE, FENCE.at) is None
 
