@@ -1,8 +1,8 @@
 """What mutmut found: changes to the domain that no unit test notices, less the justified ones.
 
-python -m tools.mutants, after `mutmut run`; `make mutants` does both. Ends with 1 where a change is
-neither noticed nor justified, and where a justification is for nothing: after a change of its
-function a number may be that of another mutant.
+python -m tools.mutants runs mutmut and judges what it says. Ends with 1 where a change is neither
+noticed nor justified, and where a justification is for nothing: after a change of its function a
+number may be that of another mutant.
 """
 
 import os
@@ -17,8 +17,6 @@ _ROOT = Path(__file__).parent.parent
 _JUSTIFIED = Path(__file__).with_name("mutants.txt")
 _MUTMUT = Path(sys.executable).with_name("mutmut")
 _NOTICED = ("killed", "timeout", "caught by type check")
-# What the verdicts depend on.
-_JUDGED = ("contracts", "libs", "services", "tests")
 
 
 def justified(text: str) -> set[str]:
@@ -42,21 +40,11 @@ def complaints(found: Mapping[str, str], allowed: set[str]) -> list[str]:
     return left + for_nothing if found else ["mutmut has changed nothing"]
 
 
-def is_out_of_date(root: Path) -> bool:
-    """Tell whether anything was written after the first verdict.
-
-    mutmut judges again where the mutated function has changed, but not where a test has.
-    """
-    verdicts = [path.stat().st_mtime for path in (root / "mutants").rglob("*.meta")]
-    written = [path.stat().st_mtime for name in _JUDGED for path in (root / name).rglob("*.py")]
-    return not verdicts or max(written, default=0.0) > min(verdicts)
-
-
 def main() -> int:
-    """Print how many there are of each kind, and those that nobody has justified."""
-    if is_out_of_date(_ROOT):
-        shutil.rmtree(_ROOT / "mutants", ignore_errors=True)
-        _mutmut("run", "--max-children", "2")
+    """Print how many there are of each kind, and all that must be looked at."""
+    # From the start: mutmut lets a verdict stand where a test has changed and the function has not.
+    shutil.rmtree(_ROOT / "mutants", ignore_errors=True)
+    _mutmut("run", "--max-children", "2")
     lines = (line.strip() for line in _mutmut("results", "--all", "true").splitlines())
     found = dict(line.rsplit(": ", 1) for line in lines if ": " in line)
     allowed = justified(_JUSTIFIED.read_text(encoding="utf-8"))

@@ -1,9 +1,6 @@
-import os
-from pathlib import Path
-
 import pytest
 
-from tools.mutants import complaints, is_out_of_date, justified
+from tools.mutants import complaints, justified
 
 FOUND = {"a_1": "killed", "a_2": "survived", "a_3": "timeout", "b_1": "no tests"}
 
@@ -38,28 +35,3 @@ def test_no_mutants_at_all_is_no_success() -> None:
 
 def test_a_name_without_a_reason_is_not_justified() -> None:
     assert justified("# a comment\na_1 it says the same\na_2\n\n") == {"a_1"}
-
-
-@pytest.mark.parametrize(
-    ("test_written", "out_of_date"), [(99, False), (100, False), (101, True), (300, True)]
-)
-def test_verdicts_from_before_a_change_of_a_test_count_for_nothing(
-    tmp_path: Path, test_written: int, out_of_date: bool
-) -> None:
-    for name, second in (
-        ("mutants/services/a.py.meta", 100),
-        ("mutants/services/b.py.meta", 200),
-        ("mutants/tests/test_a.py", 400),
-        ("services/a.py", 50),
-        ("tests/unit/test_a.py", test_written),
-    ):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        os.utime(path, (second, second))
-
-    assert is_out_of_date(tmp_path) is out_of_date
-
-
-def test_without_verdicts_all_are_wanted(tmp_path: Path) -> None:
-    assert is_out_of_date(tmp_path)
