@@ -349,7 +349,8 @@ PATCHES = (
         "ELSE 'locked' END",
         "ELSE 'nothing' END",
         "what nobody knows yet is no answer",
-        f"{_T}/test_locked_rows.py",
+        f"{_T}/test_locked_rows.py"
+        "::test_an_application_whose_state_is_being_changed_delays_no_other",
     ),
     Patch(
         "answer-replaced",
