@@ -44,10 +44,10 @@ traceability: $(VENV)/.dev ## Say which tests show which promise, and how they l
 	@$(BIN)/python -m tools.traceability
 chaos: $(VENV)/.dev ## The long fault runs, about ten minutes; MINUTES=30 for more (docs/reliability.md)
 	@$(BIN)/python -m tools.chaos --minutes $(or $(MINUTES),10) $(addprefix --only ,$(ONLY))
-sabotage: $(VENV)/.dev ## Break the product on purpose, two dozen times, and see a test fail each time
+sabotage: $(VENV)/.dev ## Break the product on purpose, sixty times, and see a test fail each time
 	@$(BIN)/python -m tools.sabotage $(addprefix --only ,$(ONLY))
 mutants: $(VENV)/.dev ## Change the domain of verification a bit at a time; what no unit test notices is listed
-	@$(BIN)/mutmut run --max-children 2 > /dev/null; $(BIN)/python -m tools.mutants
+	@$(BIN)/python -m tools.mutants
 clean: ## Forget the environment
 	rm -rf $(VENV)
 

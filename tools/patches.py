@@ -63,8 +63,8 @@ PATCHES = (
     Patch(
         "accept-over-budget",
         f"{_V}/settle.sql",
-        "        AND h.level + CASE WHEN h.charged THEN 0 ELSE h.weight END <= $19\n",
-        "",
+        "h.level + CASE WHEN h.charged THEN 0 ELSE h.weight END <= $19",
+        "h.level + CASE WHEN h.charged THEN 0 ELSE h.weight END <= 100 * $19",
         "nothing over the limit is accepted",
         _LAST,
     ),
@@ -149,7 +149,7 @@ PATCHES = (
     Patch(
         "settle-without-row-lock",
         f"{_V}/settle.sql",
-        "ORDER BY s.tenant_id, s.id FOR UPDATE OF s",
+        "ORDER BY s.tenant_id, s.id FOR UPDATE OF s SKIP LOCKED",
         "ORDER BY s.tenant_id, s.id",
         "every failure is counted",
         f"{_T}/test_memory_may_not_say_yes.py",
@@ -349,7 +349,8 @@ PATCHES = (
         "ELSE 'locked' END",
         "ELSE 'nothing' END",
         "what nobody knows yet is no answer",
-        f"{_T}/test_locked_rows.py",
+        f"{_T}/test_locked_rows.py"
+        "::test_an_application_whose_state_is_being_changed_delays_no_other",
     ),
     Patch(
         "answer-replaced",

@@ -37,10 +37,15 @@ def apply(patch: Patch, tree: Path) -> None:
     path.write_text(text.replace(patch.old, patch.new))
 
 
-def passes(tests: Sequence[str], tree: Path) -> bool:
-    """Tell whether the tests pass; a run without any test is neither, and ends everything."""
+def first_failure(tests: Sequence[str], tree: Path) -> str | None:
+    """Return which test fails first and how, or None; a run without any test ends everything."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "COLUMNS": "160",  # so that the reason stands behind the name
+    }
     done = subprocess.run(  # noqa: S603 - our own tests
         command,
         cwd=tree,
@@ -49,21 +54,35 @@ def passes(tests: Sequence[str], tree: Path) -> bool:
         timeout=_LONGEST_SECONDS,
         check=False,
     )
+    said = done.stdout.decode()
     if done.returncode not in (0, 1):
-        said = done.stdout.decode()[-2000:]
-        raise RuntimeError(f"pytest ended with {done.returncode}:\n{said}")
-    return done.returncode == 0
+        raise RuntimeError(f"pytest ended with {done.returncode}:\n{said[-2000:]}")
+    failed = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return (failed or [said[-2000:]])[0] if done.returncode else None
 
 
-def noticed(patch: Patch, folder: Path) -> bool:
-    """Tell whether the patch's test fails on a product that is broken by it."""
+def noticed(patch: Patch, folder: Path) -> str | None:
+    """Return how the patch's test fails on a product that is broken by it, or None."""
     tree = folder / patch.name
     shutil.copytree(_ROOT, tree, ignore=_LEFT_OUT)
     try:
         apply(patch, tree)
-        return not passes([patch.test], tree)
+        return first_failure([patch.test], tree)
     finally:
         shutil.rmtree(tree)
+
+
+def _tried(patch: Patch, folder: Path) -> bool:
+    began = time.monotonic()
+    failure = noticed(patch, folder)
+    verdict = "NOT NOTICED" if failure is None else "noticed"
+    seconds = time.monotonic() - began
+    sys.stdout.write(f"{verdict:<12} {patch.name:<32} {seconds:4.0f} s  {patch.breaks}\n")
+    if failure is not None:
+        # Read these: a test that fails for another reason has not noticed anything.
+        sys.stdout.write(f"{'':<12} {failure}\n")
+    sys.stdout.flush()
+    return failure is not None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,19 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not patches:
         parser.error("no patch has that name")
     sys.stdout.write(f"{len(patches)} patches; first their tests, on the product as it is\n")
-    if not passes(sorted({patch.test for patch in patches}), _ROOT):
-        sys.stdout.write("a test fails without any patch\n")
+    if failure := first_failure(sorted({patch.test for patch in patches}), _ROOT):
+        sys.stdout.write(f"a test fails without any patch: {failure}\n")
         return 1
-    unnoticed = 0
     with tempfile.TemporaryDirectory(prefix="sabotage-") as folder:
-        for patch in patches:
-            began = time.monotonic()
-            seen = noticed(patch, Path(folder))
-            unnoticed += not seen
-            verdict = "noticed" if seen else "NOT NOTICED"
-            seconds = time.monotonic() - began
-            sys.stdout.write(f"{verdict:<12} {patch.name:<32} {seconds:4.0f} s  {patch.breaks}\n")
-            sys.stdout.flush()
+        unnoticed = sum(not _tried(patch, Path(folder)) for patch in patches)
     sys.stdout.write(f"{len(patches) - unnoticed} of {len(patches)} noticed\n")
     return 1 if unnoticed else 0
 

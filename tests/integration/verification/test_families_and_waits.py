@@ -65,9 +65,12 @@ async def test_a_flood_of_wrong_codes_locks_nobody_out_of_recovery(world: World)
     for _ in range(12):
         await asyncio.gather(*(wrong(world, application, person) for person in crowd))
     shut = [reason_of(await world.verify(application, p, world.code(p))) for p in crowd]
+    # From here on their bucket has a time of its own, beside the full one of the other codes.
+    mistyped = [reason_of(await world.verify(application, p, NOBODYS)) for p in crowd]
     let_in = [(await world.verify(application, person, CODES[0])).status_code for person in crowd]
 
     assert set(shut) == {"budget"}
+    assert set(mistyped) == {"wrong_code"}
     assert set(let_in) == {200}
 
 

@@ -30,7 +30,7 @@ def test_does_not_open_at_another_place(part: int) -> None:
     sealed = seal(KEY, b"secret", place=PLACE)
     elsewhere = [value + "x" if at == part else value for at, value in enumerate(PLACE)]
 
-    with pytest.raises(SealBroken):
+    with pytest.raises(SealBroken, match=r"^not sealed with this key for this place$"):
         open_seal(KEY, sealed, place=elsewhere)
 
 
@@ -45,9 +45,15 @@ def test_does_not_open_when_any_byte_was_changed() -> None:
             open_seal(KEY, bytes(changed), place=PLACE)
 
 
-@pytest.mark.parametrize("key", [DataKey(1, b"o" * 32), DataKey(2, b"k" * 32)])
-def test_does_not_open_under_another_key(key: DataKey) -> None:
-    with pytest.raises(SealBroken):
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (DataKey(1, b"o" * 32), "not sealed with this key for this place"),
+        (DataKey(2, b"k" * 32), "sealed with another version of the key"),
+    ],
+)
+def test_does_not_open_under_another_key(key: DataKey, said: str) -> None:
+    with pytest.raises(SealBroken, match=f"^{said}$"):
         open_seal(key, seal(KEY, b"secret", place=PLACE), place=PLACE)
 
 
@@ -58,16 +64,27 @@ def test_no_two_places_look_alike(one: list[str], other: list[str]) -> None:
 
 
 @pytest.mark.security("S9")
+def test_a_place_is_bound_in_the_bytes_that_stored_values_were_sealed_with() -> None:
+    assert bound(["a", "", "b\u00e9"]) == b"\0\0\0\1a" + b"\0\0\0\0" + b"\0\0\0\3b\xc3\xa9"
+    assert bound([]) == b""
+
+
+@pytest.mark.security("S9")
 def test_uses_every_nonce_once() -> None:
     nonces = {seal(KEY, b"", place=())[5:17] for _ in range(20_000)}
 
     assert len(nonces) == 20_000
 
 
-@pytest.mark.parametrize("value", [b"", b"\x01", b"\x02" * 40])
+@pytest.mark.parametrize("value", [b"", b"\x01", b"\x01" * 16, b"\x02" * 40])
 def test_refuses_what_is_not_sealed(value: bytes) -> None:
-    with pytest.raises(SealBroken):
+    with pytest.raises(SealBroken, match=r"^not a sealed value$"):
         key_version(value)
+
+
+@pytest.mark.parametrize("length", [12, 13, 100])
+def test_the_head_alone_says_which_key_is_needed(length: int) -> None:
+    assert key_version(b"\1" + b"\0\0\1\2" + bytes(length)) == 258
 
 
 def test_a_key_never_shows_itself() -> None:

@@ -64,6 +64,11 @@ def test_a_look_ahead_of_eleven_codes_is_what_four_guesses_of_three_cost() -> No
     assert chance_of("totp", 6) == CHANCE_OF_ONE
 
 
+def test_a_guess_at_a_pin_hits_one_and_at_recovery_codes_a_whole_set() -> None:
+    assert chance_of("pin", 6) == Fraction(1, 10**6)
+    assert chance_of("recovery_code", None) == Fraction(32, 32**10)
+
+
 @pytest.mark.security("S2")
 def test_a_guess_costs_as_much_as_all_that_it_is_tried_on() -> None:
     ids = [uuid4() for _ in range(5)]
@@ -230,8 +235,3 @@ def test_waits_grow_from_half_a_minute_to_an_hour(failures: int, seconds: int) -
 )
 def test_factors_share_a_budget_only_with_their_kind(factor: str, family: Family) -> None:
     assert family_of(factor) is family
-
-
-def test_a_wait_before_the_first_failure_is_refused() -> None:
-    with pytest.raises(UnsafeBudget):
-        refuse_unsafe(Budget(capacity=10, per_day=20, consecutive=50, before_waiting=0))

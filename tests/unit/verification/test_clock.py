@@ -17,6 +17,9 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         (-3.0, 0.1, 3.0),
         (-3.0, 5.0, 3.0),
         (3.0, 0.1, -2.9),
+        # Ours was put back while we asked.
+        (0.0, -3.0, -3.0),
+        (1.0, -3.0, -4.0),
     ],
 )
 def test_an_offset_is_what_the_asking_cannot_explain(

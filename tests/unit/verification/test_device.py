@@ -1,8 +1,9 @@
+import re
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
@@ -41,6 +42,30 @@ def test_reads_what_it_has_written() -> None:
     assert read(text) == TOKEN
     assert is_genuine(text, TOKEN, KEY)
     assert text == written(TOKEN, KEY)
+
+
+def test_a_token_is_written_without_a_character_that_a_url_or_cookie_would_quote() -> None:
+    assert re.fullmatch("wwd_[A-Za-z0-9_-]{75}", written(TOKEN, KEY))
+
+
+@given(
+    device_id=st.uuids(),
+    key_version=st.integers(0, 2**32 - 1),
+    generation=st.integers(0, 2**32 - 1),
+    key=st.binary(min_size=32, max_size=32),
+)
+@example(device_id=UUID(int=0), key_version=2**31 - 1, generation=1, key=KEY)
+@example(device_id=UUID(int=0), key_version=2**31, generation=1, key=KEY)
+@example(device_id=UUID(int=0), key_version=1, generation=2**31 - 1, key=KEY)
+@example(device_id=UUID(int=0), key_version=1, generation=2**31, key=KEY)
+def test_reads_every_token_whose_numbers_postgresql_can_hold(
+    device_id: UUID, key_version: int, generation: int, key: bytes
+) -> None:
+    token = Token(device_id, key_version, generation)
+
+    said = read(written(token, key))
+
+    assert said == (token if max(key_version, generation) < 2**31 else None)
 
 
 @pytest.mark.security("S12")

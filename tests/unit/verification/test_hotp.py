@@ -101,7 +101,9 @@ def test_what_is_found_is_always_later_and_the_code_it_says(
 
 
 @pytest.mark.security("S4")
-@pytest.mark.parametrize("code", ["", "75522", "7552244", " 755224", "\u0667\u0665\u0665224"])
+@pytest.mark.parametrize(
+    "code", ["", "75522", "7552244", " 755224", "\u0667\u0665\u0665224", "75522\ud800"]
+)
 def test_refuses_everything_but_the_enrolled_number_of_ascii_digits(code: str) -> None:
     assert matching_counter(KEY, code, parameters=SIX, last_used=-1) is None
     assert resynchronised_counter(KEY, code, VECTORS[1], parameters=SIX, last_used=-1) is None

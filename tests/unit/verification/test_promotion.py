@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.verification.domain.clock import TOLERANCE
 from services.verification.domain.promotion import (
     MARGIN,
     RECOVERY_CODES_WAIT,
@@ -17,6 +18,10 @@ FENCE = Fence(datetime(2026, 1, 1, 12, 0, 10, tzinfo=UTC), 1)
 
 def totp(at: datetime, period: int, *, ahead: int = 0) -> Spending:
     return Spending("totp", int(at.timestamp()) // period + ahead, period, 0, pair=False)
+
+
+def test_the_margin_covers_two_clocks_that_are_wrong_in_either_direction() -> None:
+    assert MARGIN > 2 * TOLERANCE
 
 
 @pytest.mark.parametrize("period", [15, 30, 60, 120])
@@ -55,9 +60,19 @@ def test_a_counter_needs_two_codes_until_it_was_accepted_once() -> None:
 
 def test_recovery_codes_wait_and_pins_do_not() -> None:
     code, pin = (Spending(factor, 0, None, 0, pair=False) for factor in ("recovery_code", "pin"))
-    later = FENCE.at + RECOVERY_CODES_WAIT + timedelta(seconds=1)
+    last = FENCE.at + RECOVERY_CODES_WAIT
+    later = last + timedelta(microseconds=1)
 
-    assert is_fenced_off(code, FENCE, FENCE.at)
-    assert wait_behind(code, FENCE, FENCE.at) == RECOVERY_CODES_WAIT
-    assert not is_fenced_off(code, FENCE, later)
-    assert not is_fenced_off(pin, FENCE, FENCE.at)
+    assert is_fenced_off(code, FENCE, FENCE.at) is True
+    assert is_fenced_off(code, FENCE, last) is True
+    assert is_fenced_off(code, FENCE, later) is False
+    assert is_fenced_off(pin, FENCE, FENCE.at) is False
+    assert wait_behind(code, FENCE, FENCE.at) == RECOVERY_CODES_WAIT == timedelta(seconds=90)
+    assert wait_behind(code, FENCE, later) == timedelta()
+    assert wait_behind(pin, FENCE, FENCE.at) is None
+
+
+def test_a_time_based_code_without_a_period_never_gets_past_a_fence() -> None:
+    a_millennium_ahead = Spending("totp", 2**35, None, 1, pair=False)
+
+    assert is_fenced_off(a_millennium_ahead, FENCE, FENCE.at)

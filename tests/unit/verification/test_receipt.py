@@ -54,8 +54,27 @@ def test_says_what_was_judged_for_whom() -> None:
     }
 
 
-def test_publishes_no_private_key() -> None:
-    assert "d" not in a_key().public()
+@pytest.mark.standard("RFC 8037 2")
+def test_publishes_what_a_receipt_is_checked_with_and_no_private_key() -> None:
+    key = a_key()
+
+    assert key.public() == {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": key.pair.as_dict(private=True)["x"],
+        "kid": key.key_id,
+        "use": "sig",
+        "alg": "Ed25519",
+    }
+
+
+def test_names_its_key_and_its_kind_and_carries_no_blank() -> None:
+    key = a_key()
+
+    said = jws.extract_compact(receipt_of(ACCEPTED, OCCASION, [key]).encode())
+
+    assert said.headers() == {"alg": "Ed25519", "kid": key.key_id, "typ": "watchword-receipt+jwt"}
+    assert b" " not in said.payload
 
 
 @pytest.mark.fault("R10")

@@ -1,16 +1,24 @@
 import hmac
 from base64 import urlsafe_b64decode
+from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import UUID
 
 import pytest
 from argon2.low_level import Type, hash_secret
 
-from services.verification.domain.budget import Budget, UnsafeBudget, refuse_unsafe
 from services.verification.domain.device import _PREFIX, Token, written
-from services.verification.domain.outcome import Why, why_lost
+from services.verification.domain.outcome import ACR, Accepted, Why, why_lost
 from services.verification.domain.pin import pin_holds
-from services.verification.domain.places import credential_place, receipt_key_place
+from services.verification.domain.places import (
+    CREDENTIAL,
+    DEVICE,
+    LOOKUP,
+    RECEIPT_KEY,
+    RECOVERY_CODES,
+    credential_place,
+    receipt_key_place,
+)
 from services.verification.domain.subjects import lookup_digest, request_digest
 
 KEY = b"k" * 32
@@ -21,6 +29,18 @@ KEY = b"k" * 32
 )
 def test_says_why_a_code_that_matched_lost(spent: bool | None, why: Why) -> None:
     assert why_lost(spent) is why
+
+
+@pytest.mark.standard("RFC 8176 2")
+@pytest.mark.parametrize(
+    ("factor", "method"),
+    [("totp", "otp"), ("hotp", "otp"), ("recovery_code", "otp"), ("pin", "pin")],
+)
+def test_names_the_method_that_the_subject_was_seen_to_use(factor: str, method: str) -> None:
+    accepted = Accepted(UUID(int=1), UUID(int=2), factor, datetime.now(UTC))
+
+    assert accepted.amr == (method,)
+    assert ACR == "urn:watchword:acr:second-factor"
 
 
 def test_a_pin_holds_for_itself_alone() -> None:
@@ -40,6 +60,17 @@ def test_a_credential_belongs_to_one_row_alone() -> None:
     assert receipt_key_place("id") == ("receipt key", "id")
 
 
+@pytest.mark.security("S9")
+def test_what_was_sealed_once_is_looked_for_under_the_same_words() -> None:
+    assert (LOOKUP, CREDENTIAL, RECEIPT_KEY, DEVICE, RECOVERY_CODES) == (
+        "subject lookup",
+        "credential",
+        "receipt key",
+        "remembered device",
+        "recovery codes",
+    )
+
+
 def test_names_are_found_under_keyed_digests_of_their_own_purpose() -> None:
     digest = lookup_digest(KEY, "anna@example.org")
 
@@ -54,13 +85,6 @@ def test_requests_are_compared_part_by_part() -> None:
 
     assert request_digest(KEY, "a", "bc") == expected
     assert request_digest(KEY, "a", "bc") != request_digest(KEY, "ab", "c")
-
-
-def test_one_guess_a_day_is_a_budget_and_none_is_not() -> None:
-    refuse_unsafe(Budget(capacity=10, per_day=1, consecutive=50))
-
-    with pytest.raises(UnsafeBudget):
-        refuse_unsafe(Budget(capacity=10, per_day=0, consecutive=50))
 
 
 @pytest.mark.security("S9")

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.verification.domain.otp import OtpParameters, code_at, is_code
@@ -71,6 +71,7 @@ def test_counts_a_step_from_its_first_to_its_last_second(second: int) -> None:
         "\u0661\u0662\u0663\u0664\u0665\u0666",
         "\uff11\uff12\uff13\uff14\uff15\uff16",
         "12345\u00b2",
+        "12345\ud800",
         "123-456",
         "+12345",
         "1234.5",
@@ -156,6 +157,12 @@ def test_agrees_with_an_independent_implementation_for_every_period(
     assert oracle.generate_otp(step) == code
 
 
+# A key is hashed first where it is longer than a block of the hash (RFC 2104 section 2).
+@example(secret=b"k" * 64, counter=1, algorithm="SHA1", digits=6)
+@example(secret=b"k" * 65, counter=1, algorithm="SHA1", digits=6)
+@example(secret=b"k" * 65, counter=1, algorithm="SHA256", digits=6)
+@example(secret=b"k" * 128, counter=1, algorithm="SHA512", digits=6)
+@example(secret=b"k" * 129, counter=1, algorithm="SHA512", digits=6)
 @given(
     secret=st.binary(min_size=1, max_size=200),
     counter=st.integers(0, 2**63 - 1),
