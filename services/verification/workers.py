@@ -14,6 +14,7 @@ from libs.sealing.seal import SealBroken
 from libs.telemetry import span
 from libs.web.internal_client import Refused, Unreachable
 from services.verification.store import claims
+from services.verification.store.answers import delete_answers
 from services.verification.store.devices import delete_old
 
 _LOG = structlog.get_logger("workers")
@@ -85,7 +86,8 @@ async def forget_answers(pool: Pool, *, older_than: timedelta, stop: asyncio.Eve
     """Delete answers that no repeat may ask for any more, until asked to stop."""
     while not stop.is_set():
         try:
-            await pool.execute("DELETE FROM answer WHERE at < now() - $1::interval", older_than)
+            while await delete_answers(pool, older_than) and not stop.is_set():
+                pass
         except FAILURES as error:
             _LOG.warning("answers cannot be cleaned up", exception=type(error).__name__)
         await _either(stop, _CLEAN_EVERY)
