@@ -115,7 +115,10 @@ def factors_for(
 ) -> Sequence[Factor]:
     """Return which factors are good for a login: `otherwise` where no rule names any."""
     rule = deciding_rule(rules, login, at)
-    return rule.usable or otherwise if rule is not None else otherwise
+    if rule is None:
+        return otherwise
+    strong = STRONG_ENOUGH[rule.strength]
+    return rule.usable or tuple(factor for factor in otherwise if factor in strong)
 
 
 def passed_over(rule: Rule, login: Login, at: datetime) -> PassedOver | None:

@@ -216,13 +216,17 @@ class Credentials:
             await claims.done(tx, claim)
 
     async def _name(self, claim: Claim) -> None:
+        # The attributes have changed as well, and count also while policy cannot be asked.
+        async with tenant_transaction(self.pool, claim.tenant) as tx:
+            await store.lock_subject(tx, claim.tenant, claim.subject_ref)
+            version = await store.bump_cache_version(tx, claim.subject_ref)
+        await self._tell_changed(claim.tenant, claim.subject_ref, version)
         name = await self.owners.name(tenant=claim.tenant, subject_ref=claim.subject_ref)
         key = await self.data_keys.newest(tenant=claim.tenant, purpose=LOOKUP)
         async with tenant_transaction(self.pool, claim.tenant) as tx:
             await store.lock_subject(tx, claim.tenant, claim.subject_ref)
             if name is not None:
                 await store.save_lookup(tx, claim.subject_ref, lookup_digest(key.key, name))
-            # The attributes have changed as well: rules may ask something else of this person now.
             version = await store.bump_cache_version(tx, claim.subject_ref)
             await claims.done(tx, claim)
         await self._tell_changed(claim.tenant, claim.subject_ref, version)

@@ -10,6 +10,7 @@ import msgspec
 
 from libs.postgres.pool import Pool, tenant_transaction
 from services.verification.domain.budget import (
+    GUESSED,
     Budget,
     Family,
     family_of,
@@ -183,7 +184,8 @@ class Guesses:
         """
         # A copy that PostgreSQL is ahead of was not told of a change, such as another user type.
         if moved or settled.version > charged.copy.version:
-            self._cache.drop(tenant, subject)
+            for family in GUESSED:
+                self._cache.drop(tenant, subject, family)
         if charged.durably:
             self._tell_failed(tenant, subject, charged, settled)
         else:
@@ -212,6 +214,10 @@ class Guesses:
             at=charged.at,
             family=charged.family,
         )
+
+    def is_of_no_use(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
+        """Read the copy again next time: nothing in it may judge what was asked."""
+        self._cache.drop(tenant, subject, charged.family)
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
         """Drop the cached copy after PostgreSQL contradicted it (best effort)."""

@@ -116,6 +116,7 @@ class Verify:
         usable = attempt.usable(charged.copy, subject, question.now)
         if not usable:
             await self.guesses.never_made(question.tenant, subject, charged)
+            self.guesses.is_of_no_use(question.tenant, subject, charged)
             return await self._unjudged(question)
         match = await self._compute(paid, usable)
         if match is None:
