@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from contracts.envelope import application_key
 from contracts.internal import PUSH_APPLICATION, Done, PushApplication
 from contracts.policy import ApplicationState
+from contracts.roles import rights_of
 from contracts.topics import APPLICATIONS
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import Pool, tenant_transaction
@@ -94,5 +95,5 @@ def caller_from(state: ApplicationState, *, tenant: UUID, parts: KeyParts) -> Ca
         application_id=state.application_id,
         key_id=found.key_id,
         mode=found.mode,
-        scopes=frozenset(found.scopes),
+        scopes=rights_of(found.role, found.scopes),
     )

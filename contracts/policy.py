@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.envelope import PUBLISHED, EventType
+from contracts.roles import Role
 from contracts.rules import Rule
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
 from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope, Service
@@ -43,7 +44,10 @@ class SubjectState(BaseModel):
 
 
 class ApplicationKey(BaseModel):
-    """An application key as others may know it: `digest` is SHA-256 of the whole key, in hex."""
+    """An application key as others may know it: `digest` is SHA-256 of the whole key, in hex.
+
+    A key of a person has a `role`, and `scopes` that a reader of an earlier release understands.
+    """
 
     model_config = PUBLISHED
     key_id: UUID
@@ -51,6 +55,7 @@ class ApplicationKey(BaseModel):
     scopes: tuple[Scope, ...]
     mode: KeyMode
     revoked: bool
+    role: Role = Role.APPLICATION
 
 
 class ApplicationState(BaseModel):

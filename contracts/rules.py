@@ -30,6 +30,22 @@ class Strength(StrEnum):
     PHISHING_RESISTANT = "phishing_resistant"
 
 
+class RecoveryMeans(StrEnum):
+    """A way back in for somebody whose authenticator is lost."""
+
+    RECOVERY_KEY = "recovery_key"
+    RECOVERY_CODE = "recovery_code"
+    BACKUP_EMAIL = "backup_email"
+    SERVICE_DESK = "service_desk"
+
+
+class Disabler(StrEnum):
+    """Who may take the last authenticator away, while nothing is required (requirement E5)."""
+
+    PERSON = "person"
+    ADMINISTRATOR = "administrator"
+
+
 _PHONE_NETWORK = frozenset({Factor.SMS, Factor.VOICE})
 STRONG_ENOUGH: dict[Strength, frozenset[Factor]] = {
     Strength.ANY: frozenset(Factor),
@@ -53,6 +69,9 @@ class Rule(BaseModel):
     """What is asked of whom, and from when until when; the first factors are the preferred ones.
 
     A device is remembered for `remember_days`, 0 for never; without them as the operator has set.
+    `denied` lets nobody in: a reader of an earlier release finds instead that a second step is
+    required for which no factor is good. Enrolling may be put off `skips` times, and not at all
+    from `enforced` on. `recovery` are the means that may be used, all of them where it is None.
     """
 
     model_config = _PUBLISHED
@@ -64,6 +83,15 @@ class Rule(BaseModel):
     strength: Strength
     remember_days: int | None = None
     ends: datetime | None = None
+    denied: bool = False
+    skips: int = 0
+    enforced: datetime | None = None
+    recovery: tuple[RecoveryMeans, ...] | None = None
+    may_disable: tuple[Disabler, ...] = (Disabler.PERSON, Disabler.ADMINISTRATOR)
+
+    def skips_at(self, at: datetime) -> int:
+        """Return how often enrolling may be put off in all, at this time."""
+        return 0 if self.enforced is not None and at >= self.enforced else self.skips
 
     @property
     def usable(self) -> tuple[Factor, ...]:
@@ -117,6 +145,8 @@ def factors_for(
     rule = deciding_rule(rules, login, at)
     if rule is None:
         return otherwise
+    if rule.denied:
+        return ()
     strong = STRONG_ENOUGH[rule.strength]
     return rule.usable or tuple(factor for factor in otherwise if factor in strong)
 

@@ -40,6 +40,7 @@ _BY_FIELD: Mapping[str, tuple[object, ...]] = {
     "name": ("Payroll", "Zeiterfassung für alle", "給与", "x" * 200),
     "rules_digest": ("3f" * 32, None),
     "remember_days": (None, 7, 0),
+    "skips": (0, 3),
     "user_types": ((), ("employee", "étudiante")),
     "rule": ("students", "staff-abroad"),
     "user_type": ("employee", None, "étudiante"),

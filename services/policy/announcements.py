@@ -31,6 +31,7 @@ from contracts.topics import Topic
 from contracts.vocabulary import Factor, Scope
 from libs.messaging.cloud_event import CloudEvent
 from services.policy.domain.application import Application, Key
+from services.policy.domain.calendar import required_from
 from services.policy.domain.policy import Policy
 from services.policy.domain.subject import Unnamed
 from services.policy.domain.versions import RulesVersion
@@ -90,10 +91,11 @@ def enforcement_due(
     tenant: UUID, found: RulesVersion, rule: Rule, *, days: int, now: datetime
 ) -> Announcement:
     """A rule will soon require something."""
-    if rule.starts is None:
+    starts = required_from(rule)
+    if starts is None:
         raise ValueError("what has no start is not ahead")
     data = EnforcementDue(
-        version=found.version, digest=found.digest, rule=rule.name, starts=rule.starts, days=days
+        version=found.version, digest=found.digest, rule=rule.name, starts=starts, days=days
     )
     return _of_application(ENFORCEMENT_DUE, data, tenant=tenant, about=tenant, now=now)
 

@@ -51,7 +51,7 @@ def test_golden_records_are_read_today(edition: Edition) -> None:
         assert errors_of(schema, value) == []
         data = data_of(kind, parse(value))
         written = data.model_dump(mode="json")
-        assert json.loads(value)["data"].items() <= written.items()
+        assert _says(written, json.loads(value)["data"])
 
 
 @pytest.mark.security("S16")
@@ -111,6 +111,17 @@ def test_nothing_is_released_once_a_promise_is_broken(
     assert release_schemas.main([]) == 1
     assert "record.colour is gone" in capsys.readouterr().err
     assert _files(tmp_path) == before
+
+
+def _says(written: object, golden: object) -> bool:
+    """Tell whether all that a golden record says is still said, in every part of it."""
+    match golden, written:
+        case dict(), dict():
+            return all(name in written and _says(written[name], golden[name]) for name in golden)
+        case list(), list():
+            return len(written) == len(golden) and all(map(_says, written, golden))
+        case _:
+            return written == golden
 
 
 def _files(folder: Path) -> Mapping[str, bytes]:

@@ -9,6 +9,13 @@ from contracts.rules import Rule, RuleRequirement
 AHEAD = (14, 7, 1)
 
 
+def required_from(rule: Rule) -> datetime | None:
+    """Return from when on nobody gets in without a second step, where that has a date."""
+    if rule.requirement is not RuleRequirement.REQUIRED or rule.denied:
+        return None
+    return rule.enforced or rule.starts
+
+
 def due(rules: Sequence[Rule], now: datetime) -> Iterator[tuple[Rule, int]]:
     """Return what is to be said now, with the number of days that are left at most.
 
@@ -16,9 +23,10 @@ def due(rules: Sequence[Rule], now: datetime) -> Iterator[tuple[Rule, int]]:
     announced once, as "7 days at most", and again a day ahead.
     """
     for rule in rules:
-        if rule.requirement is not RuleRequirement.REQUIRED or rule.starts is None:
+        from_then_on = required_from(rule)
+        if from_then_on is None:
             continue
-        left = rule.starts - now
+        left = from_then_on - now
         reached = [days for days in AHEAD if timedelta(0) < left <= timedelta(days=days)]
         if reached:
             yield rule, min(reached)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from services.policy.domain.rules import RulesText, RuleText
 
-_FIELDS = ("match", "starts", "requirement", "factors", "strength", "remember_days", "ends")
+_FIELDS = tuple(name for name in RuleText.model_fields if name != "name")
 
 
 def changes(before: RulesText, after: RulesText) -> tuple[str, ...]:

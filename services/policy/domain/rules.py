@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from contracts.rules import Match, Rule, RuleRequirement, Strength
+from contracts.rules import Disabler, Match, RecoveryMeans, Rule, RuleRequirement, Strength
 from contracts.vocabulary import Factor
 from services.policy.domain.policy import ENROLLABLE
 from services.policy.domain.text import has_one_form
@@ -28,6 +30,8 @@ _MOST_RULES = 200
 _MOST_NAMED = 1000
 # NIST SP 800-63B-4 section 2.1.3: AAL1, which is what a remembered device is worth.
 _MOST_DAYS = 30
+# Whoever may put off enrolling more often than this is not asked for it.
+_MOST_SKIPS = 50
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -37,8 +41,14 @@ def _one_form(text: str) -> str:
     return text
 
 
+@cache
+def _zones() -> frozenset[str]:
+    # Looks at every file of the time zone database: milliseconds, and the same each time.
+    return frozenset(available_timezones())
+
+
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _zones():
         raise ValueError("not a time zone of the IANA database, such as Europe/Amsterdam")
     return name
 
@@ -46,6 +56,7 @@ def _known_zone(name: str) -> str:
 _Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
 _Words = Annotated[tuple[_Word, ...], Field(max_length=_MOST_NAMED)]
 _Ids = Annotated[tuple[UUID, ...], Field(max_length=_MOST_NAMED)]
+_Each = TypeVar("_Each")
 RuleName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
@@ -59,25 +70,43 @@ class MatchText(BaseModel):
     subjects: _Ids = ()
 
 
+class Asks(StrEnum):
+    """What a rule asks for; `deny` lets nobody in, whatever they can show."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    DENY = "deny"
+
+
 class RuleText(BaseModel):
-    """One rule; it `starts` and `ends` on the clocks of the rules' time zone."""
+    """One rule; it `starts` and `ends` on the clocks of the rules' time zone.
+
+    Enrolling may be put off `skips` times, until the rule is `enforced`.
+    """
 
     model_config = _STRICT
     name: RuleName
     match: MatchText = MatchText()
     starts: NaiveDatetime | None = None
-    requirement: RuleRequirement
+    requirement: Asks
+    skips: Annotated[int, Field(strict=True, ge=0, le=_MOST_SKIPS)] = 0
+    enforced: NaiveDatetime | None = None
     factors: Annotated[tuple[Factor, ...], Field(max_length=len(Factor))] = ()
     strength: Strength = Strength.ANY
     remember_days: Annotated[int, Field(strict=True, ge=0, le=_MOST_DAYS)] | None = None
+    recovery: Annotated[tuple[RecoveryMeans, ...], Field(max_length=len(RecoveryMeans))] | None = (
+        None
+    )
+    may_disable: Annotated[tuple[Disabler, ...], Field(max_length=len(Disabler))] = tuple(Disabler)
     ends: NaiveDatetime | None = None
 
-    @field_validator("factors")
+    @field_validator("factors", "recovery", "may_disable")
     @classmethod
-    def _once_each(cls, factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
-        if len(set(factors)) != len(factors):
-            raise ValueError("each factor once, the preferred ones first")
-        return factors
+    def _once_each(cls, named: tuple[_Each, ...] | None) -> tuple[_Each, ...] | None:
+        if named is not None and len(set(named)) != len(named):
+            raise ValueError("each of them once, the preferred ones first")
+        return named
 
 
 class RulesText(BaseModel):
@@ -89,14 +118,32 @@ class RulesText(BaseModel):
 
 
 def digest_of(text: RulesText) -> str:
-    """Return SHA-256 of the rules in one form, in hex."""
-    content = json.dumps(text.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """Return SHA-256 of the rules in one form, in hex.
+
+    What a rule does not say is not in it, so that a rule which can say more has the same digest.
+    """
+    said = text.model_dump(mode="json", exclude_defaults=True)
+    content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def mistakes(text: RulesText, applications: frozenset[UUID]) -> tuple[str, ...]:
-    """Return why these rules cannot be published, in words; `applications` are the tenant's."""
+    """Return what is wrong with these rules, in words; `applications` are the tenant's."""
     return (*_repeated_names(text.rules), *_mistakes_of_rules(text, applications))
+
+
+def lockouts(text: RulesText) -> tuple[str, ...]:
+    """Return which rules would let nobody in who is not enrolled yet, in words.
+
+    They can be written, but not brought into force.
+    """
+    return tuple(
+        f"{rule.name}: none of its factors can be enrolled yet"
+        for rule in published_rules(text)
+        if rule.requirement is RuleRequirement.REQUIRED
+        and not rule.denied
+        and not ENROLLABLE.intersection(rule.usable)
+    )
 
 
 def published_rules(text: RulesText) -> tuple[Rule, ...]:
@@ -129,19 +176,40 @@ def _mistakes_of_rules(text: RulesText, applications: frozenset[UUID]) -> Iterat
 def _mistakes_of(rule: RuleText, zone: ZoneInfo, applications: frozenset[UUID]) -> Iterator[str]:
     for unknown in sorted(set(rule.match.applications) - applications):
         yield f"there is no application {unknown}"
-    for local in (rule.starts, rule.ends):
+    yield from _mistakes_of_times(rule, zone)
+    if rule.skips and rule.requirement is not Asks.REQUIRED:
+        yield "it requires nothing that could be put off"
+    if rule.enforced is not None and not rule.skips:
+        yield "it is enforced from its start on, because skips is 0"
+    yield from _mistakes_of_factors(rule, zone)
+
+
+def _mistakes_of_times(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
+    for local in (rule.starts, rule.enforced, rule.ends):
         if local is not None and not _exists(local, zone):
             yield f"{local} is skipped by the clocks of {zone.key}"
     if rule.starts is not None and rule.ends is not None and rule.ends <= rule.starts:
         yield "it ends before it starts"
-    for factor in rule.factors:
-        if factor not in ENROLLABLE:
-            yield f"{factor.value} cannot be enrolled yet"
-    asks = rule.requirement is not RuleRequirement.OFF
-    if asks and not rule.factors:
-        yield "it allows no factor"
-    elif asks and not _published(rule, zone).usable:
-        yield f"none of its factors is of the strength {rule.strength.value}"
+    if rule.enforced is None:
+        return
+    if rule.starts is not None and rule.enforced < rule.starts:
+        yield "it is enforced before it starts"
+    if rule.ends is not None and rule.enforced >= rule.ends:
+        yield "it ends before it is enforced"
+
+
+def _mistakes_of_factors(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
+    if Factor.RECOVERY_KEY in rule.factors:
+        yield "recovery_key answers no challenge: it belongs under recovery"
+    match rule.requirement:
+        case Asks.OFF:
+            return
+        case Asks.DENY if rule.factors:
+            yield "it lets nobody in, so that no factor is good for it"
+        case Asks.OPTIONAL | Asks.REQUIRED if not rule.factors:
+            yield "it allows no factor"
+        case Asks.OPTIONAL | Asks.REQUIRED if not _published(rule, zone).usable:
+            yield f"none of its factors is of the strength {rule.strength.value}"
 
 
 def _exists(local: datetime, zone: ZoneInfo) -> bool:
@@ -150,15 +218,22 @@ def _exists(local: datetime, zone: ZoneInfo) -> bool:
 
 
 def _published(rule: RuleText, zone: ZoneInfo) -> Rule:
+    denies = rule.requirement is Asks.DENY
     return Rule(
         name=rule.name,
         match=Match(**rule.match.model_dump()),
         starts=_moment(rule.starts, zone),
-        requirement=rule.requirement,
+        requirement=RuleRequirement.REQUIRED if denies else RuleRequirement(rule.requirement),
         factors=rule.factors,
-        strength=rule.strength,
-        remember_days=rule.remember_days,
+        # Readers that do not know `denied` shall take no other factor instead.
+        strength=Strength.PHISHING_RESISTANT if denies else rule.strength,
+        remember_days=0 if denies else rule.remember_days,
         ends=_moment(rule.ends, zone),
+        denied=denies,
+        skips=rule.skips,
+        enforced=_moment(rule.enforced, zone),
+        recovery=rule.recovery,
+        may_disable=rule.may_disable,
     )
 
 

@@ -13,6 +13,7 @@ from services.policy.domain.refusals import Mistakes, Refusal
 from services.policy.domain.rules import (
     RulesText,
     digest_of,
+    lockouts,
     mistakes,
     published_rules,
     rules_for,
@@ -116,7 +117,7 @@ class Rules:
             if (last.version if last is not None else None) != replaces:
                 return Refusal.OTHER_RULES_IN_FORCE
             # What can be enrolled, and the applications, may be others than when it was written.
-            if wrong := await _mistakes(tx, tenant, found.text):
+            if wrong := (*await _mistakes(tx, tenant, found.text), *lockouts(found.text)):
                 return Mistakes(wrong)
             number = last.number + 1 if last is not None else 1
             publication = Publication(number, version, caller.key_id, reason, now)

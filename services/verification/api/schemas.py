@@ -14,11 +14,11 @@ from pydantic import (
     StringConstraints,
 )
 
+from contracts.decisions import Reason
 from contracts.rules import PassedOver
 from contracts.subjects import SubjectName
-from contracts.vocabulary import Factor
+from contracts.vocabulary import DecisionKind, Factor
 from services.verification.domain.coarse import place_of
-from services.verification.domain.decision import DecisionKind, Reason
 
 # A body that is refused must not be quoted: it may hold a code.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

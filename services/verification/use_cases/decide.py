@@ -4,20 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from contracts.decisions import Asked, Decision, decide
 from contracts.rules import Login, PassedOver
+from contracts.vocabulary import DecisionKind
 from libs.clock import Clock
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
-from services.verification.domain.decision import (
-    Asked,
-    Decision,
-    DecisionKind,
-    Policy,
-    asked,
-    decide,
-    explained,
-    remembered,
-)
+from services.verification.domain.decision import Policy, asked, explained, remembered
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest
 from services.verification.store import subjects as store

@@ -44,3 +44,12 @@ def test_only_what_will_be_required_has_a_day() -> None:
     others = [_rule(RuleRequirement.OPTIONAL), _rule(RuleRequirement.OFF), _rule(starts=None)]
 
     assert list(due(others, _STARTS - timedelta(days=1))) == []
+
+
+def test_what_can_be_put_off_is_announced_for_the_day_when_it_no_longer_can() -> None:
+    enforced = _STARTS + timedelta(days=60)
+    nudge = _rule().model_copy(update={"skips": 3, "enforced": enforced})
+
+    assert list(due([nudge], _STARTS - timedelta(days=1))) == []
+    assert list(due([nudge], enforced - timedelta(days=1))) == [(nudge, 1)]
+    assert list(due([_rule().model_copy(update={"denied": True})], _STARTS)) == []

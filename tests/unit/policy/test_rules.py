@@ -11,6 +11,7 @@ from services.policy.domain.changes import changes
 from services.policy.domain.rules import (
     RulesText,
     digest_of,
+    lockouts,
     mistakes,
     published_rules,
     rules_for,
@@ -39,7 +40,16 @@ def _text(*rules: Mapping[str, object], zone: str = "Europe/Amsterdam") -> Rules
         ({"starts": "2027-03-28T02:30"}, "is skipped by the clocks of Europe/Amsterdam"),
         ({"ends": "2027-03-28T02:30"}, "is skipped by the clocks of Europe/Amsterdam"),
         ({"ends": "2027-02-01T08:00"}, "it ends before it starts"),
-        ({"factors": ["sms"]}, "sms cannot be enrolled yet"),
+        ({"factors": ["totp", "recovery_key"]}, "it belongs under recovery"),
+        ({"requirement": "deny"}, "no factor is good for it"),
+        ({"requirement": "optional", "skips": 3}, "requires nothing that could be put off"),
+        ({"enforced": "2027-03-01T08:00"}, "because skips is 0"),
+        ({"skips": 3, "enforced": "2027-03-28T02:30"}, "is skipped by the clocks"),
+        ({"skips": 3, "enforced": "2027-02-01T07:59"}, "it is enforced before it starts"),
+        (
+            {"skips": 3, "enforced": "2027-03-01T08:00", "ends": "2027-03-01T08:00"},
+            "it ends before it is enforced",
+        ),
         ({"factors": []}, "it allows no factor"),
         ({"strength": "phishing_resistant"}, "of the strength phishing_resistant"),
     ],
@@ -79,6 +89,12 @@ def test_a_name_stands_for_one_rule() -> None:
         _STAFF | {"guesses_a_day": 1000},
         _STAFF | {"remember_days": 31},
         _STAFF | {"remember_days": -1},
+        _STAFF | {"skips": -1},
+        _STAFF | {"skips": 51},
+        _STAFF | {"skips": "3"},
+        _STAFF | {"recovery": ["secret_question"]},
+        _STAFF | {"recovery": ["recovery_key", "recovery_key"]},
+        _STAFF | {"may_disable": ["anybody"]},
         {"name": "staff"},
     ],
 )
@@ -174,3 +190,44 @@ def test_the_words_of_a_requirement_are_those_that_are_published() -> None:
     [rule] = published_rules(_text(_STAFF))
 
     assert rule.requirement is RuleRequirement.OPTIONAL
+
+
+@pytest.mark.parametrize(
+    ("change", "locked_out"),
+    [
+        ({}, False),
+        ({"factors": ["sms"]}, True),
+        ({"factors": ["sms", "totp"]}, False),
+        ({"factors": ["sms", "totp"], "strength": "no_phone_network"}, False),
+        ({"factors": ["pin"], "requirement": "optional"}, False),
+        ({"factors": [], "requirement": "deny"}, False),
+    ],
+)
+def test_says_who_could_not_enroll(change: dict[str, object], locked_out: bool) -> None:
+    text = _text(_STUDENTS | change)
+    words = ("students: none of its factors can be enrolled yet",) if locked_out else ()
+
+    assert (mistakes(text, _KNOWN), lockouts(text)) == ((), words)
+
+
+def test_who_is_denied_is_let_in_by_no_reader() -> None:
+    [rule] = published_rules(_text({"name": "left", "requirement": "deny"}))
+
+    assert rule.denied
+    # What a reader of an earlier release makes of it:
+    assert rule.requirement is RuleRequirement.REQUIRED
+    assert (rule.usable, rule.remember_days) == ((), 0)
+
+
+def test_a_rule_is_enforced_by_the_clocks_of_its_zone() -> None:
+    nudge = {"skips": 3, "enforced": "2027-07-01T08:00"}
+    [rule] = published_rules(_text(_STUDENTS | nudge))
+
+    assert (rule.skips, rule.enforced) == (3, datetime(2027, 7, 1, 6, tzinfo=UTC))
+
+
+def test_what_is_not_said_changes_no_digest() -> None:
+    said = _STAFF | {"skips": 0, "enforced": None, "recovery": None}
+
+    assert digest_of(_text(_STAFF)) == digest_of(_text(said))
+    assert digest_of(_text(_STAFF)) != digest_of(_text(_STAFF | {"recovery": []}))

@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from services.verification.domain.decision import Decision, DecisionKind, Reason, remembered
+from contracts.decisions import Decision, Reason
+from contracts.vocabulary import DecisionKind
+from services.verification.domain.decision import remembered
 from services.verification.domain.device import Believed, Token, is_genuine, judge, read, written
 from services.verification.settings import Settings
 

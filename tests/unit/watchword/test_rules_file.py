@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.rules import RuleRequirement, Strength
+from contracts.rules import Strength
 from contracts.vocabulary import Factor
-from services.policy.domain.rules import RulesText, digest_of
+from services.policy.domain.rules import Asks, RulesText, digest_of
 from watchword.rules_file import UnreadableRulesError, read_rules, written_rules
 
 _FILE = """
@@ -28,7 +28,7 @@ def test_words_are_read_as_words() -> None:
     assert others["requirement"] == "off"
     assert students["starts"] == "2027-02-01T08:00:00"
     assert students["match"]["groups"] == ["2026", "yes"]
-    assert RulesText.model_validate(read_rules(_FILE)).rules[1].requirement is RuleRequirement.OFF
+    assert RulesText.model_validate(read_rules(_FILE)).rules[1].requirement is Asks.OFF
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ _rules = st.fixed_dictionaries(
         "match": st.fixed_dictionaries(
             {}, optional={"groups": st.lists(_words, min_size=1, max_size=3)}
         ),
-        "requirement": st.sampled_from(RuleRequirement).map(lambda one: one.value),
+        "requirement": st.sampled_from(Asks).map(lambda one: one.value),
         "starts": st.sampled_from([None, "2027-02-01T08:00:00", "2027-02-01T08:00:00.5"]),
         "factors": st.sampled_from([[], [Factor.TOTP.value]]),
         "strength": st.sampled_from(Strength).map(lambda one: one.value),
