@@ -4,6 +4,9 @@ What a letter carries (libs/sealing/letter.py) is sealed to the asker's key of t
 claim names the claimer's own attempt: repeating it gives the same answer until it is acknowledged
 or expires, any other attempt gets nothing. (A question that may be asked as often as one likes is
 not called a claim, docs/adr/0009.)
+
+Questions are read strictly: what the asker means and we do not know must not be left out. Answers
+may say more than their reader knows, so that the service that answers can be of a later release.
 """
 
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from contracts.policy import ApplicationState
 from contracts.vocabulary import Algorithm, Factor, Language, Service
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+_ANSWER = ConfigDict(frozen=True, extra="ignore")
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,16 @@ class ResolveSubject(BaseModel):
 class ResolvedSubject(BaseModel):
     """The answer; the letter holds `{"label": ...}` and its place is `resolve_place(...)`.
 
-    404 where there is no such subject.
+    404 where there is no such subject. `groups` is None where policy does not say attributes (of an
+    earlier release): that is not to have none.
     """
 
-    model_config = _STRICT
+    model_config = _ANSWER
     subject_ref: UUID
     language: Language
     letter: str
     user_type: str | None = None
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
 
 class NameSubjects(BaseModel):
@@ -97,7 +102,7 @@ class NameSubjects(BaseModel):
 class NamedSubjects(BaseModel):
     """The letter holds `{"names": {"<subject_ref>": "<subject>"}}`; unknown ones are left out."""
 
-    model_config = _STRICT
+    model_config = _ANSWER
     letter: str
 
 
@@ -122,7 +127,7 @@ class ClaimedContact(BaseModel):
     where it was acknowledged, or is older than a day.
     """
 
-    model_config = _STRICT
+    model_config = _ANSWER
     letter: str
 
 
@@ -149,7 +154,7 @@ class ClaimCredential(BaseModel):
 class ClaimedCredential(BaseModel):
     """The letter holds a Credential; 410 where it was removed, 409 where another attempt has it."""
 
-    model_config = _STRICT
+    model_config = _ANSWER
     letter: str
 
 
@@ -238,7 +243,7 @@ class PushApplication(BaseModel):
 class Done(BaseModel):
     """It is committed (`effective`), or it will be made true by the event (not effective yet)."""
 
-    model_config = _STRICT
+    model_config = _ANSWER
     effective: bool
 
 

@@ -1,12 +1,23 @@
-"""A tenant's rules as policy publishes them: the first that matches decides."""
+"""A tenant's rules as policy publishes them: the first that matches decides.
 
-from collections.abc import Sequence
+A reader may be of an earlier release than the publisher. It ignores attributes that it does not
+know; criteria and words that it does not know let nobody off (`Match`, `Rule`).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
 from contracts.vocabulary import Factor
 
@@ -63,6 +74,22 @@ class Match(BaseModel):
     user_types: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     subjects: tuple[UUID, ...] = ()
+    # A criterion of a later release may or may not be fulfilled: nobody here can tell.
+    _asks_more: bool = PrivateAttr(default=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_unknown_criteria(cls, said: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        match = read(said)
+        # An empty list asks nothing, whatever it would be about.
+        if isinstance(said, Mapping) and any(said[name] for name in said.keys() - cls.model_fields):
+            match._asks_more = True
+        return match
+
+    @property
+    def asks_more(self) -> bool:
+        """Tell whether there are criteria that this release does not know."""
+        return self._asks_more
 
 
 class Rule(BaseModel):
@@ -89,6 +116,15 @@ class Rule(BaseModel):
     recovery: tuple[RecoveryMeans, ...] | None = None
     may_disable: tuple[Disabler, ...] = (Disabler.PERSON, Disabler.ADMINISTRATOR)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_foreign_words(cls, said: object) -> object:
+        # A rule whose words this release does not know requires what nobody can show.
+        if not isinstance(said, Mapping):
+            return said
+        read = {**said, **_known_words(said)}
+        return {**read, **_FOR_NOBODY} if _is_unreadable(said, read) else read
+
     def skips_at(self, at: datetime) -> int:
         """Return how often enrolling may be put off in all, at this time."""
         return 0 if self.enforced is not None and at >= self.enforced else self.skips
@@ -101,7 +137,10 @@ class Rule(BaseModel):
 
 @dataclass(frozen=True)
 class Login:
-    """Who logs in where; `known` is False for somebody of whom no attribute has arrived."""
+    """Who logs in where; `known` is False for somebody of whom no attribute has arrived.
+
+    Such a one may have a `subject_ref` all the same.
+    """
 
     application_id: UUID
     subject_ref: UUID | None = None
@@ -116,6 +155,7 @@ class PassedOver(StrEnum):
     NOT_STARTED = "not_started"
     ENDED = "ended"
     APPLICATION = "application"
+    CRITERION = "unknown_criterion"
     SUBJECT = "subject"
     USER_TYPE = "user_type"
     GROUP = "group"
@@ -126,7 +166,8 @@ def deciding_rule(rules: Sequence[Rule], login: Login, at: datetime) -> Rule | N
     """Return the first rule that matches at this time, if any.
 
     A rule that names people may be about somebody unknown: where it requires something it decides,
-    otherwise it is passed over. Nobody gets in because their attributes are still on the way.
+    otherwise it is passed over. Nobody gets in because their attributes are still on the way, and
+    nobody because a criterion is of a later release.
     """
     return next((rule for rule in rules if _decides(rule, login, at)), None)
 
@@ -134,8 +175,14 @@ def deciding_rule(rules: Sequence[Rule], login: Login, at: datetime) -> Rule | N
 def _decides(rule: Rule, login: Login, at: datetime) -> bool:
     if passed_over(rule, login, at) is not None:
         return False
-    certain = login.known or not _names_people(rule.match)
-    return certain or rule.requirement is RuleRequirement.REQUIRED
+    return _is_certain(rule.match, login) or rule.requirement is RuleRequirement.REQUIRED
+
+
+def doubt(rule: Rule, login: Login) -> PassedOver | None:
+    """Return why nobody can tell whether a rule is about a login, where that is so."""
+    if rule.match.asks_more:
+        return PassedOver.CRITERION
+    return None if _is_certain(rule.match, login) else PassedOver.UNKNOWN_PERSON
 
 
 def factors_for(
@@ -147,8 +194,9 @@ def factors_for(
         return otherwise
     if rule.denied:
         return ()
-    strong = STRONG_ENOUGH[rule.strength]
-    return rule.usable or tuple(factor for factor in otherwise if factor in strong)
+    if rule.usable or rule.requirement is not RuleRequirement.OFF:
+        return rule.usable
+    return tuple(factor for factor in otherwise if factor in STRONG_ENOUGH[rule.strength])
 
 
 def passed_over(rule: Rule, login: Login, at: datetime) -> PassedOver | None:
@@ -160,12 +208,15 @@ def passed_over(rule: Rule, login: Login, at: datetime) -> PassedOver | None:
         return PassedOver.ENDED
     if match.applications and login.application_id not in match.applications:
         return PassedOver.APPLICATION
-    return _not_about(match, login) if login.known else None
+    return _not_about(match, login)
 
 
 def _not_about(match: Match, login: Login) -> PassedOver | None:
-    if match.subjects and login.subject_ref not in match.subjects:
+    is_somebody = login.known or login.subject_ref is not None
+    if match.subjects and is_somebody and login.subject_ref not in match.subjects:
         return PassedOver.SUBJECT
+    if not login.known:
+        return None
     if match.user_types and login.user_type not in match.user_types:
         return PassedOver.USER_TYPE
     if match.groups and not set(match.groups) & set(login.groups):
@@ -173,5 +224,44 @@ def _not_about(match: Match, login: Login) -> PassedOver | None:
     return None
 
 
-def _names_people(match: Match) -> bool:
-    return bool(match.subjects or match.user_types or match.groups)
+def _is_certain(match: Match, login: Login) -> bool:
+    if match.asks_more:
+        return False
+    if login.known:
+        return True
+    by_name = bool(match.subjects) and login.subject_ref is None
+    return not (by_name or match.user_types or match.groups)
+
+
+_WORDS: Mapping[str, type[StrEnum]] = {"requirement": RuleRequirement, "strength": Strength}
+_LISTS: Mapping[str, type[StrEnum]] = {
+    "factors": Factor,
+    "recovery": RecoveryMeans,
+    "may_disable": Disabler,
+}
+_FOR_NOBODY: Mapping[str, object] = {
+    "requirement": RuleRequirement.REQUIRED,
+    "strength": Strength.ANY,
+    "factors": (),
+    "remember_days": 0,
+    "skips": 0,
+}
+
+
+def _known_words(said: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the lists of a rule without what this release does not know: fewer ways are safe."""
+    return {
+        name: [word for word in listed if not _is_foreign(word, words)]
+        for name, words in _LISTS.items()
+        if isinstance(listed := said.get(name), list | tuple)
+    }
+
+
+def _is_unreadable(said: Mapping[str, object], read: Mapping[str, object]) -> bool:
+    foreign = any(_is_foreign(said.get(name), words) for name, words in _WORDS.items())
+    return foreign or bool(said.get("factors") and not read.get("factors"))
+
+
+def _is_foreign(word: object, words: type[StrEnum]) -> bool:
+    # What is no word at all is no matter of releases.
+    return isinstance(word, str) and word not in words.__members__.values()

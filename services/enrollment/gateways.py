@@ -27,12 +27,15 @@ _LOG = structlog.get_logger("enrollment")
 
 @dataclass(frozen=True)
 class KnownSubject:
-    """Whom the application means, what to call them in an authenticator app, and what they are."""
+    """Whom the application means, what to call them in an authenticator app, and what they are.
+
+    `groups` is None where policy did not say what they are.
+    """
 
     subject_ref: UUID
     label: str = field(repr=False)
     user_type: str | None = None
-    groups: Sequence[str] = ()
+    groups: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,13 @@ class Enroll:
     def _allowed(
         self, policy: PolicyState, caller: Caller, subject: KnownSubject
     ) -> Sequence[Factor]:
-        login = Login(caller.application_id, subject.subject_ref, subject.user_type, subject.groups)
+        login = Login(
+            caller.application_id,
+            subject.subject_ref,
+            subject.user_type,
+            subject.groups or (),
+            known=subject.groups is not None,
+        )
         return factors_for(policy.rules, login, self.clock(), otherwise=policy.factors)
 
     def _enrollment(self, caller: Caller, subject: KnownSubject, factor: Factor) -> Enrollment:

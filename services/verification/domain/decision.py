@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import contracts.decisions as read
 from contracts.decisions import Asked, Decision, Reason
-from contracts.rules import Login, PassedOver, Rule, RuleRequirement, deciding_rule, passed_over
+from contracts.rules import (
+    Login,
+    PassedOver,
+    Rule,
+    RuleRequirement,
+    deciding_rule,
+    doubt,
+    passed_over,
+)
 from contracts.vocabulary import DecisionKind, Factor
 
 
@@ -35,8 +43,23 @@ def explained(policy: Policy, login: Login, at: datetime) -> Sequence[tuple[str,
         why = passed_over(rule, login, at)
         if why is None and deciding_rule((rule,), login, at) is not None:
             break
-        found.append((rule.name, why or PassedOver.UNKNOWN_PERSON))
+        found.append((rule.name, why or doubt(rule, login) or PassedOver.UNKNOWN_PERSON))
     return found
+
+
+_FOR_EVER = {"starts": None, "ends": None, "enforced": None}
+# Any time will do for a rule that has none.
+_SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def is_matter_of_time(policy: Policy, login: Login) -> bool:
+    """Tell whether what is asked of a login may be something else at another time."""
+    for rule in policy.rules:
+        timeless = rule.model_copy(update=_FOR_EVER)
+        if deciding_rule((timeless,), login, _SOME_TIME) is not None:
+            # It decides from now on, or whenever its time is; what comes after it then does not.
+            return timeless != rule
+    return False
 
 
 def remembered(challenge: Decision) -> Decision:

@@ -32,6 +32,8 @@ class Neighbours:
     subjects: dict[tuple[UUID, str], tuple[UUID, str]] = field(default_factory=dict)
     user_types: dict[UUID, str] = field(default_factory=dict)
     policy_down: bool = False
+    # One of an earlier release says none.
+    says_attributes: bool = True
     verification_down: bool = False
     revoked: list[Revoke] = field(default_factory=list)
     held: asyncio.Event | None = None
@@ -54,6 +56,7 @@ class Neighbours:
                 language=Language.ENGLISH,
                 letter=letter,
                 user_type=self.user_types.get(subject_ref),
+                groups=() if self.says_attributes else None,
             )
 
         return app
