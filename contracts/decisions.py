@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from contracts.rules import Login, Rule, RuleRequirement, deciding_rule
+from contracts.rules import (
+    Disabler,
+    Login,
+    RecoveryMeans,
+    Rule,
+    RuleRequirement,
+    deciding_rule,
+)
 from contracts.vocabulary import DecisionKind
 
 
@@ -33,6 +40,21 @@ class Asked:
     remember_days: int | None = None
     denied: bool = False
     skips: int = 0
+    recovery: Sequence[RecoveryMeans] = tuple(RecoveryMeans)
+    may_disable: Sequence[Disabler] = tuple(Disabler)
+
+    def disabling_refused(self, by: Disabler) -> "DisablingRefused | None":
+        """Return why the second step cannot be switched off for this login (requirement E5)."""
+        if self.denied or self.requirement is RuleRequirement.REQUIRED:
+            return DisablingRefused.MANDATORY
+        return DisablingRefused.NOT_ALLOWED if by not in self.may_disable else None
+
+
+class DisablingRefused(StrEnum):
+    """Why somebody's second step stays on."""
+
+    MANDATORY = "mandatory"
+    NOT_ALLOWED = "not_allowed"
 
 
 @dataclass(frozen=True)
@@ -57,6 +79,8 @@ def asked(rules: Sequence[Rule], login: Login, at: datetime, *, otherwise: Asked
         rule.remember_days,
         denied=rule.denied,
         skips=rule.skips_at(at),
+        recovery=tuple(RecoveryMeans) if rule.recovery is None else rule.recovery,
+        may_disable=rule.may_disable,
     )
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.envelope import PUBLISHED, EventType
+from contracts.rules import Disabler
 from contracts.topics import EVENTS
 from contracts.vocabulary import Factor, Service
 
@@ -48,6 +49,19 @@ class AuthenticatorRemoved(BaseModel):
     reset_id: UUID | None
 
 
+class Disabled(BaseModel):
+    """The second step of a subject was switched off: all authenticators were removed.
+
+    `by` is in which capacity, `key_id` whose key it was.
+    """
+
+    model_config = PUBLISHED
+    by: Disabler
+    application_id: UUID
+    key_id: UUID
+    authenticators: tuple[UUID, ...]
+
+
 class ResetApplied(BaseModel):
     """Enrollment removed these authenticators for a reset; an empty list had nothing to remove."""
 
@@ -74,6 +88,14 @@ AUTHENTICATOR_REMOVED = EventType(
     EVENTS,
     AuthenticatorRemoved,
     "An authenticator was removed.",
+)
+DISABLED = EventType(
+    "mfa.disabled",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    Disabled,
+    "A subject's second step was switched off.",
 )
 RESET_APPLIED = EventType(
     "mfa.reset_applied",

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from contracts.decisions import Asked
 from contracts.envelope import PUBLISHED, EventType
 from contracts.roles import Role
-from contracts.rules import Rule
+from contracts.rules import Rule, RuleRequirement
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
 from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope, Service
 
@@ -29,6 +30,13 @@ class PolicyState(BaseModel):
     rules: tuple[Rule, ...] = ()
     rules_version: int | None = None
     rules_digest: str | None = None
+
+    @property
+    def own_terms(self) -> Asked:
+        """Return what is asked where no rule decides."""
+        required = self.requirement is Requirement.REQUIRED
+        asks = RuleRequirement.REQUIRED if required else RuleRequirement.OFF
+        return Asked(asks, self.factors)
 
 
 class SubjectState(BaseModel):
@@ -67,6 +75,11 @@ class ApplicationState(BaseModel):
     deleted: bool
     name: str
     keys: tuple[ApplicationKey, ...]
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether people log in here: a key in force may verify."""
+        return any(Scope.VERIFY in key.scopes and not key.revoked for key in self.keys)
 
 
 class Change(StrEnum):

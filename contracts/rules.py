@@ -132,7 +132,10 @@ class Rule(BaseModel):
     @property
     def usable(self) -> tuple[Factor, ...]:
         """Return the factors that are good for this rule, the preferred ones first."""
-        return tuple(one for one in self.factors if one in STRONG_ENOUGH[self.strength])
+        strong = STRONG_ENOUGH[self.strength]
+        if self.recovery is not None and RecoveryMeans.RECOVERY_CODE not in self.recovery:
+            strong = strong - {Factor.RECOVERY_CODE}
+        return tuple(one for one in self.factors if one in strong)
 
 
 @dataclass(frozen=True)

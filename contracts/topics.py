@@ -48,7 +48,7 @@ POLICIES = Topic(
     partitions=2,
     retention=None,
     writers=(Service.POLICY,),
-    readers=(Service.VERIFICATION, Service.ENROLLMENT),
+    readers=(Service.VERIFICATION, Service.ENROLLMENT, Service.RECOVERY),
 )
 SUBJECTS = Topic(
     name="mfa.subjects",

@@ -21,6 +21,11 @@ WHERE mine.version < excluded.version
 RETURNING pg_notify('replica', $7)
 """
 _STATE = "SELECT state::text FROM replica WHERE topic = $1 AND key = $2 AND NOT deleted"
+_STATES = """
+SELECT state::text AS state FROM replica
+WHERE topic = $1 AND tenant_id = NULLIF(current_setting('app.tenant', true), '')::uuid
+  AND NOT deleted
+"""
 _AGE = "SELECT clock_timestamp() - recorded FROM replica WHERE topic = $1 AND key = $2"
 
 
@@ -56,6 +61,12 @@ async def copy_of(tx: Connection, topic: str, key: str) -> dict[str, object] | N
         return None
     copy: dict[str, object] = json.loads(state)
     return copy
+
+
+async def copies_of(tx: Connection, topic: str) -> list[dict[str, object]]:
+    """Return the states last kept for all keys of the present tenant."""
+    rows = await tx.fetch(_STATES, topic)
+    return [json.loads(row["state"]) for row in rows]
 
 
 async def copy_age(tx: Connection, topic: str, key: str) -> timedelta | None:

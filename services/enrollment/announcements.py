@@ -6,17 +6,21 @@ from uuid import UUID
 
 from contracts.enrollment import (
     AUTHENTICATOR_REMOVED,
+    DISABLED,
     ENROLLED,
     ENROLLMENT_STARTED,
     RESET_APPLIED,
     AuthenticatorRemoved,
+    Disabled,
     Enrolled,
     EnrollmentStarted,
     RemovalReason,
     ResetApplied,
 )
 from contracts.envelope import about_person
+from contracts.rules import Disabler
 from libs.messaging.cloud_event import CloudEvent
+from libs.web.callers import Caller
 from services.enrollment.domain.authenticator import FIRST_EPOCH, Authenticator
 from services.enrollment.domain.enrollment import Enrollment
 
@@ -56,6 +60,24 @@ def authenticator_removed(tenant: UUID, removed: Authenticator, *, now: datetime
     )
     about = removed.subject_ref
     return about_person(AUTHENTICATOR_REMOVED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def disabled(
+    caller: Caller,
+    subject_ref: UUID,
+    *,
+    by: Disabler,
+    removed: Sequence[Authenticator],
+    now: datetime,
+) -> CloudEvent:
+    """Say who switched off somebody's second step."""
+    data = Disabled(
+        by=by,
+        application_id=caller.application_id,
+        key_id=caller.key_id,
+        authenticators=tuple(one.authenticator_id for one in removed),
+    )
+    return about_person(DISABLED, data, tenant=caller.tenant_id, subject_ref=subject_ref, now=now)
 
 
 def reset_applied(

@@ -26,6 +26,7 @@ from services.enrollment.settings import Settings
 from services.enrollment.use_cases.authenticators import Authenticators
 from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.credentials import Credentials
+from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.enroll import Enroll
 from services.enrollment.use_cases.remove import Remove
 from services.enrollment.use_cases.seals import Sealing
@@ -44,6 +45,7 @@ class UseCases:
     confirm: Confirm
     authenticators: Authenticators
     remove: Remove
+    disable: Disable
     credentials: Credentials
 
 
@@ -120,11 +122,13 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
     policy = Policy(plumbing.client(Service.POLICY, policy_url))
     verification = Verification(plumbing.client(Service.VERIFICATION, verification_url))
     sealing = Sealing(plumbing.data_keys)
+    remove = Remove(pool, plumbing.worker_pool, verification, clock)
     return UseCases(
         enroll=Enroll(pool, policy, sealing, clock),
         confirm=Confirm(pool, sealing, Tickets(plumbing.identity), clock),
         authenticators=Authenticators(pool, policy, sealing),
-        remove=Remove(pool, plumbing.worker_pool, verification, clock),
+        remove=remove,
+        disable=Disable(pool, policy, remove, clock),
         credentials=Credentials(pool, sealing),
     )
 
@@ -136,6 +140,6 @@ def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
         title="Watchword: enrollment",
         routers=[
             enrollment_routes(cases.enroll, cases.confirm, find=find, clock=plumbing.clock),
-            authenticator_routes(cases.authenticators, cases.remove, find=find),
+            authenticator_routes(cases.authenticators, cases.remove, cases.disable, find=find),
         ],
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from contracts.enrollment import RESET_APPLIED
 from contracts.envelope import data_of, subject_ref_of
-from contracts.policy import APPLICATION_STATE
-from contracts.topics import APPLICATIONS, EVENTS
+from contracts.policy import APPLICATION_STATE, POLICY_STATE
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from contracts.verification import CREDENTIAL_FORGOTTEN
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
@@ -14,7 +14,7 @@ from libs.messaging.copies import keep_copy
 from libs.postgres.pool import Connection
 from services.recovery.use_cases.follow import FollowReset
 
-TOPICS = (EVENTS.name, APPLICATIONS.name)
+TOPICS = (EVENTS.name, POLICIES.name, APPLICATIONS.name)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Events:
         return {
             RESET_APPLIED.name: self.reset_applied,
             CREDENTIAL_FORGOTTEN.name: self.credential_forgotten,
+            POLICY_STATE.name: self.policy,
             APPLICATION_STATE.name: self.application,
         }
 
@@ -48,6 +49,10 @@ class Events:
             subject=subject_ref_of(event),
             authenticator_id=forgotten.authenticator_id,
         )
+
+    async def policy(self, tx: Connection, event: CloudEvent) -> None:
+        data_of(POLICY_STATE, event)
+        await keep_copy(POLICIES.name)(tx, event)
 
     async def application(self, tx: Connection, event: CloudEvent) -> None:
         data_of(APPLICATION_STATE, event)

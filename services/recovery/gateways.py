@@ -1,5 +1,6 @@
 """Recovery's calls to other services, and the tickets that enrollment signs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -60,13 +61,22 @@ class Tickets:
 
 
 @dataclass(frozen=True)
+class KnownSubject:
+    """Whom the application means, and what they are; `groups` is None where nobody said so."""
+
+    subject_ref: UUID
+    user_type: str | None
+    groups: Sequence[str] | None
+
+
+@dataclass(frozen=True)
 class Owners:
     """The services that own what a recovery needs; calls raise Unreachable or Refused."""
 
     policy: InternalClient
     enrollment: InternalClient
 
-    async def resolve(self, tenant: UUID, subject: str) -> UUID | None:
+    async def resolve(self, tenant: UUID, subject: str) -> KnownSubject | None:
         """Return whom the application means, or None for a stranger."""
         question = ResolveSubject(tenant=tenant, subject=subject, public_key=LetterBox().public_key)
         try:
@@ -75,7 +85,8 @@ class Owners:
             if refusal.status == 404:
                 return None
             raise
-        return ResolvedSubject.model_validate(answer).subject_ref
+        found = ResolvedSubject.model_validate(answer)
+        return KnownSubject(found.subject_ref, found.user_type, found.groups)
 
     async def apply_reset(self, tenant: UUID, subject: UUID, *, reset_id: UUID) -> bool:
         """Have all authenticators removed; True once verification accepts none of them."""

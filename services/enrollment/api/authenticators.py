@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
+from contracts.roles import Right
+from contracts.rules import Disabler
 from contracts.vocabulary import Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
@@ -18,17 +20,35 @@ from services.enrollment.api.schemas import (
 )
 from services.enrollment.domain.authenticator import Status
 from services.enrollment.use_cases.authenticators import Authenticators
+from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.remove import Remove
 
 
 def authenticator_routes(
-    authenticators: Authenticators, remove: Remove, *, find: FindCaller
+    authenticators: Authenticators, remove: Remove, disable: Disable, *, find: FindCaller
 ) -> APIRouter:
     """Make the routes under /v1/authenticators; a tenant's applications share them."""
     router = APIRouter(
         prefix="/v1/authenticators", tags=["authenticators"], dependencies=[Depends(never_stored)]
     )
     may_enroll = Depends(caller_with(Scope.ENROLL, find))
+    may_disable = Depends(caller_with(Scope.ENROLL, find, also=[Right.SUPPORT]))
+
+    @router.post(
+        "/removal",
+        summary="Switch off the second step",
+        description="Removes all authenticators of a subject, where no application of the tenant"
+        " requires any. A key that may help people acts as an administrator, any other one as the"
+        " person; the rules say who may.",
+        responses={202: {"model": Removal}, **documented(401, 403, 404, 409, 422, 503)},
+    )
+    async def remove_all_authenticators(
+        body: AuthenticatorSearch, response: Response, caller: Annotated[Caller, may_disable]
+    ) -> Removal:
+        helps = Right.SUPPORT in caller.scopes
+        by = Disabler.ADMINISTRATOR if helps else Disabler.PERSON
+        status = accepted(await disable(caller, body.subject, by=by))
+        return _removal(status, response)
 
     @router.post("/search", responses=documented(401, 403, 404, 422, 503))
     async def search_authenticators(
@@ -53,9 +73,13 @@ def authenticator_routes(
         authenticator_id: UUID, response: Response, caller: Annotated[Caller, may_enroll]
     ) -> Removal:
         status = accepted(await remove.one(caller.tenant_id, authenticator_id))
-        if status is Status.REMOVED:
-            return Removal(status="effective")
-        response.status_code = 202
-        return Removal(status="pending")
+        return _removal(status, response)
 
     return router
+
+
+def _removal(status: Status, response: Response) -> Removal:
+    if status is Status.REMOVED:
+        return Removal(status="effective")
+    response.status_code = 202
+    return Removal(status="pending")

@@ -1,9 +1,11 @@
 """Where reasons meet status codes; a Problem is made anew each time, as exceptions must be."""
 
+from collections.abc import Mapping
 from typing import TypeVar, assert_never
 
+from contracts.decisions import DisablingRefused
 from libs.web.problems import Problem
-from services.enrollment.domain.refusals import Refusal, WrongCode
+from services.enrollment.domain.refusals import Refusal, StaysOn, WrongCode
 
 Outcome = TypeVar("Outcome")
 _Answer = tuple[int, str, str]
@@ -16,6 +18,16 @@ _NOT_ALLOWED = (403, "factor_not_allowed", "The application's policy does not al
 _TOO_MANY = (409, "too_many_authenticators", "The subject has 5 authenticators: remove one first")
 _GONE = (410, "gone", "This is no longer available")
 _CONFIRMED = (409, "already_confirmed", "The enrollment was confirmed before")
+_STAYS_ON: Mapping[DisablingRefused, _Answer] = {
+    DisablingRefused.MANDATORY: (
+        *(409, "mandatory"),
+        "A second step is mandatory for this subject: reset it instead",
+    ),
+    DisablingRefused.NOT_ALLOWED: (
+        *(403, "not_allowed_to_disable"),
+        "The tenant's rules leave switching it off to somebody else",
+    ),
+}
 _CLAIMED = (409, "claimed_by_another", "Another attempt has this credential")
 
 
@@ -24,8 +36,10 @@ def not_a_public_key() -> Problem:
     return Problem(422, "malformed_request", "public_key is not an X25519 key in base64")
 
 
-def accepted(outcome: Outcome | Refusal | WrongCode) -> Outcome:
+def accepted(outcome: Outcome | Refusal | WrongCode | StaysOn) -> Outcome:
     """Return the outcome of a use case; raises a Problem where it is a refusal."""
+    if isinstance(outcome, StaysOn):
+        raise Problem(*_STAYS_ON[outcome.because])
     if isinstance(outcome, Refusal):
         status, code, title = _answer_to(outcome)
         raise Problem(status, code, title, retry_after=1 if status == 503 else None)

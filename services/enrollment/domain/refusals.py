@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from contracts.decisions import DisablingRefused
+
 
 class Refusal(Enum):
     """What was asked cannot be done, and why."""
@@ -16,6 +18,13 @@ class Refusal(Enum):
     GONE = "gone"
     ALREADY_CONFIRMED = "already confirmed"
     CLAIMED_BY_ANOTHER = "claimed by another"
+
+
+@dataclass(frozen=True)
+class StaysOn:
+    """The second step cannot be switched off, and why."""
+
+    because: DisablingRefused
 
 
 @dataclass(frozen=True)

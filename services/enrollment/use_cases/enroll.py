@@ -110,13 +110,7 @@ class Enroll:
     def _allowed(
         self, policy: PolicyState, caller: Caller, subject: KnownSubject
     ) -> Sequence[Factor]:
-        login = Login(
-            caller.application_id,
-            subject.subject_ref,
-            subject.user_type,
-            subject.groups or (),
-            known=subject.groups is not None,
-        )
+        login = login_of(caller.application_id, subject)
         return factors_for(policy.rules, login, self.clock(), otherwise=policy.factors)
 
     def _enrollment(self, caller: Caller, subject: KnownSubject, factor: Factor) -> Enrollment:
@@ -158,3 +152,14 @@ async def resolve(policy: Policy, tenant: UUID, subject: str) -> KnownSubject | 
     except Unreachable:
         return Refusal.POLICY_UNREACHABLE
     return known if known is not None else Refusal.SUBJECT_UNKNOWN
+
+
+def login_of(application_id: UUID, subject: KnownSubject) -> Login:
+    """Return the login that rules are read for."""
+    return Login(
+        application_id,
+        subject.subject_ref,
+        subject.user_type,
+        subject.groups or (),
+        known=subject.groups is not None,
+    )

@@ -50,7 +50,7 @@ class Remove:
             await lock_subject(tx, tenant, subject_ref)
             active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
             wanted = [one for one in active if one.authenticator_id == authenticator_id]
-            await _remove(tx, tenant, wanted, reset_id=None, now=now)
+            await remove_all(tx, tenant, wanted, reset_id=None, now=now)
         pending = await self.make_effective(tenant, subject_ref)
         return Status.REMOVING if authenticator_id in pending else Status.REMOVED
 
@@ -73,7 +73,7 @@ class Remove:
             return
         pending = await lock_with_status(tx, subject_ref, Status.REMOVING)
         active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
-        removed = await _remove(tx, tenant, active, reset_id=reset_id, now=now)
+        removed = await remove_all(tx, tenant, active, reset_id=reset_id, now=now)
         await cancel_enrollments(tx, subject_ref)
         waits_for = sorted([*pending, *removed], key=lambda one: one.authenticator_id)
         event = reset_applied(tenant, subject_ref, reset_id=reset_id, removed=waits_for, now=now)
@@ -87,7 +87,7 @@ class Remove:
         await lock_subject(tx, tenant, subject_ref)
         await save_deleted(tx, subject_ref)
         active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
-        await _remove(tx, tenant, active, reset_id=None, now=self.clock())
+        await remove_all(tx, tenant, active, reset_id=None, now=self.clock())
         await cancel_enrollments(tx, subject_ref)
 
     async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:
@@ -126,7 +126,7 @@ class Remove:
             await save_effective(tx, subject_ref, ids)
 
 
-async def _remove(
+async def remove_all(
     tx: Connection,
     tenant: UUID,
     active: Sequence[Authenticator],
@@ -134,6 +134,7 @@ async def _remove(
     reset_id: UUID | None,
     now: datetime,
 ) -> list[Authenticator]:
+    """Remove these locked authenticators, announced; verification is told after the commit."""
     removed = [
         replace(one, status=Status.REMOVING, epoch=one.epoch + 1, reset_id=reset_id)
         for one in active

@@ -25,7 +25,7 @@ from services.recovery.domain.outcome import IssueRefused, RecoveryRefused
 from services.recovery.domain.recovery_key import read_recovery_key
 from services.recovery.gateways import Tickets
 from services.recovery.store import resets
-from services.recovery.use_cases.recover import Recover
+from services.recovery.use_cases.recover import PolicyUnknown, Recover
 from services.recovery.use_cases.recovery_keys import RecoveryKeys
 
 
@@ -86,7 +86,7 @@ def recovery_routes(recover: Recover, *, pool: Pool, find: FindCaller) -> APIRou
         summary="Use a recovery key",
         description="All authenticators are removed. `effective`: none is accepted any more;"
         " `pending`: the same key, for 15 minutes, tells of the same reset.",
-        responses={202: {"model": RecoverAnswer}, **documented(401, 403, 422)},
+        responses={202: {"model": RecoverAnswer}, **documented(401, 403, 422, 503)},
     )
     async def use_key(
         body: RecoverRequest, response: Response, caller: Annotated[Caller, may_enroll]
@@ -96,8 +96,13 @@ def recovery_routes(recover: Recover, *, pool: Pool, find: FindCaller) -> APIRou
         if typed is None:
             raise problems.not_recovered()
         try:
-            outcome = await recover(tenant=caller.tenant_id, subject=body.subject, typed=typed)
-        except (Unreachable, Refused):
+            outcome = await recover(
+                tenant=caller.tenant_id,
+                application_id=caller.application_id,
+                subject=body.subject,
+                typed=typed,
+            )
+        except (Unreachable, Refused, PolicyUnknown):
             raise problems.unavailable() from None
         if isinstance(outcome, RecoveryRefused):
             raise problems.not_recovered()

@@ -1,14 +1,19 @@
 """Use a recovery key: it is spent, and a reset begins; used again soon, it names that reset."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
-from contracts.topics import EVENTS
+from contracts.decisions import asked
+from contracts.envelope import application_key
+from contracts.policy import PolicyState
+from contracts.rules import Login, RecoveryMeans
+from contracts.topics import EVENTS, POLICIES
 from libs.clock import Clock
 from libs.ids import new_id
+from libs.messaging.copies import copy_of
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.internal_client import Refused, Unreachable
@@ -16,11 +21,15 @@ from services.recovery import announcements
 from services.recovery.domain.outcome import Recovered, RecoveryRefused
 from services.recovery.domain.recovery_key import TypedKey, same_secret
 from services.recovery.domain.tries import one_more
-from services.recovery.gateways import Owners
+from services.recovery.gateways import KnownSubject, Owners
 from services.recovery.store import keys, resets
 
 _LOG = structlog.get_logger("recovery")
 _REPEATED_FOR = timedelta(minutes=15)
+
+
+class PolicyUnknown(Exception):  # noqa: N818
+    """The application's policy has not arrived: nobody can say which means are allowed."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +41,31 @@ class Recover:
     clock: Clock
 
     async def __call__(
-        self, *, tenant: UUID, subject: str, typed: TypedKey
+        self, *, tenant: UUID, application_id: UUID, subject: str, typed: TypedKey
     ) -> Recovered | RecoveryRefused:
-        """Judge a typed key; raises Unreachable where policy cannot say who the subject is."""
+        """Judge a typed key.
+
+        Raises Unreachable where policy cannot say who the subject is, and PolicyUnknown. A key that
+        the rules do not let this person use is as good as a wrong one: another answer would tell
+        strangers of whom which rule is.
+        """
+        # First, so that its absence is the same for strangers.
+        policy = await self._policy(tenant, application_id)
         known = await self.owners.resolve(tenant, subject)
         if known is None:
             return RecoveryRefused.WRONG_KEY
+        about, may_recover = known.subject_ref, _may_recover(policy, known, self.clock())
         async with tenant_transaction(self.pool, tenant) as tx:
-            tried = one_more(await keys.lock_tries(tx, tenant, known), self.clock())
+            tried = one_more(await keys.lock_tries(tx, tenant, about), self.clock())
             if tried is None:
                 return RecoveryRefused.TOO_MANY_TRIES
             stored = await keys.lock_by_selector(tx, typed.selector)
-            if stored is not None and _is_of(stored, known, typed):
+            if may_recover and stored is not None and _is_of(stored, about, typed):
                 recovered = await self._use(tx, tenant, stored)
                 if recovered is not None:
                     return recovered
-            await keys.save_tries(tx, known, tried)
-            event = announcements.recovery_refused(tenant, known, now=self.clock())
+            await keys.save_tries(tx, about, tried)
+            event = announcements.recovery_refused(tenant, about, now=self.clock())
             await announce(tx, topic=EVENTS.name, event=event)
             return RecoveryRefused.WRONG_KEY
 
@@ -63,6 +80,13 @@ class Recover:
         except (Unreachable, Refused) as error:
             _LOG.error("reset pending", reset_id=str(reset_id), cause=type(error).__name__)
             return False
+
+    async def _policy(self, tenant: UUID, application_id: UUID) -> PolicyState:
+        async with tenant_transaction(self.pool, tenant) as tx:
+            state = await copy_of(tx, POLICIES.name, application_key(tenant, application_id))
+        if state is None:
+            raise PolicyUnknown
+        return PolicyState.model_validate(state)
 
     async def _use(self, tx: Connection, tenant: UUID, key: keys.StoredKey) -> Recovered | None:
         if key.status in ("issued", "acknowledged"):
@@ -90,3 +114,15 @@ class Recover:
 def _is_of(stored: keys.StoredKey, subject: UUID, typed: TypedKey) -> bool:
     right = same_secret(stored.digest, typed)
     return right and stored.subject_ref == subject
+
+
+def _may_recover(policy: PolicyState, known: KnownSubject, now: datetime) -> bool:
+    login = Login(
+        policy.application_id,
+        known.subject_ref,
+        known.user_type,
+        known.groups or (),
+        known=known.groups is not None,
+    )
+    ask = asked(policy.rules, login, now, otherwise=policy.own_terms)
+    return RecoveryMeans.RECOVERY_KEY in ask.recovery

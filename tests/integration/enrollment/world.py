@@ -19,6 +19,7 @@ from contracts.internal import (
     letter_place,
 )
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
+from contracts.roles import Role
 from contracts.rules import Rule
 from contracts.topics import APPLICATIONS, POLICIES
 from contracts.vocabulary import Factor, KeyMode, Requirement, Scope, Service
@@ -55,12 +56,19 @@ class World:
         scopes: tuple[Scope, ...] = (Scope.ENROLL,),
         factors: tuple[Factor, ...] | None = (Factor.TOTP,),
         rules: tuple[Rule, ...] = (),
+        required: bool = True,
+        role: Role = Role.APPLICATION,
     ) -> Application:
         """Make an application as policy's events would; without factors, it has no policy yet."""
         made = Application(tenant or uuid4(), new_id(), "")
         key = new_api_key(mode="test", application_id=made.application_id)
         issued = ApplicationKey(
-            key_id=new_id(), digest=key.digest, scopes=scopes, mode=KeyMode.TEST, revoked=False
+            key_id=new_id(),
+            digest=key.digest,
+            scopes=scopes,
+            mode=KeyMode.TEST,
+            revoked=False,
+            role=role,
         )
         state = ApplicationState(
             application_id=made.application_id, version=1, deleted=False, name=name, keys=(issued,)
@@ -71,7 +79,7 @@ class World:
                 application_id=made.application_id,
                 version=1,
                 deleted=False,
-                requirement=Requirement.REQUIRED,
+                requirement=Requirement.REQUIRED if required else Requirement.OFF,
                 factors=factors,
                 rules=rules,
             )

@@ -22,9 +22,10 @@ from contracts.internal import (
     ResolvedSubject,
     ResolveSubject,
 )
-from contracts.policy import ApplicationKey, ApplicationState
-from contracts.topics import APPLICATIONS
-from contracts.vocabulary import KeyMode, Language, Scope
+from contracts.policy import ApplicationKey, ApplicationState, PolicyState
+from contracts.rules import Rule
+from contracts.topics import APPLICATIONS, POLICIES
+from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope
 from libs.ids import new_id
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import tenant_transaction
@@ -51,6 +52,7 @@ class Owners:
 
     subjects: dict[str, UUID] = field(default_factory=dict)
     resets: list[UUID] = field(default_factory=list)
+    groups: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
     policy_down: bool = False
     enrollment_down: bool = False
 
@@ -65,8 +67,13 @@ class Owners:
                 raise Problem(503, "unavailable", "Down")
             if body.subject not in self.subjects:
                 raise Problem(404, "not_found", "Unknown")
+            about = self.subjects[body.subject]
             return ResolvedSubject(
-                subject_ref=self.subjects[body.subject], language=Language.ENGLISH, letter="x"
+                subject_ref=about,
+                language=Language.ENGLISH,
+                letter="x",
+                user_type=None,
+                groups=self.groups.get(about, ()),
             )
 
         @app.post(APPLY_RESET.path)
@@ -90,8 +97,14 @@ class World:
     clock: TestClock
     http: httpx2.AsyncClient
 
-    async def application(self, tenant: UUID, scopes: tuple[Scope, ...] = (Scope.ENROLL,)) -> str:
-        """Make an application as policy's event would; returns its key."""
+    async def application(
+        self,
+        tenant: UUID,
+        scopes: tuple[Scope, ...] = (Scope.ENROLL,),
+        *,
+        rules: tuple[Rule, ...] | None = (),
+    ) -> str:
+        """Make an application as policy's events would; returns its key. None: no policy yet."""
         application_id = new_id()
         key = new_api_key(mode="test", application_id=application_id)
         state = ApplicationState(
@@ -117,6 +130,22 @@ class World:
                 key=application_key(tenant, application_id),
                 state=state.model_dump(mode="json"),
             )
+            if rules is not None:
+                policy = PolicyState(
+                    application_id=application_id,
+                    version=1,
+                    deleted=False,
+                    requirement=Requirement.REQUIRED,
+                    factors=(Factor.TOTP,),
+                    rules=rules,
+                )
+                await save_copy(
+                    tx,
+                    tenant=tenant,
+                    topic=POLICIES.name,
+                    key=application_key(tenant, application_id),
+                    state=policy.model_dump(mode="json"),
+                )
         return key.text
 
     def person(self) -> tuple[str, UUID]:

@@ -4,7 +4,16 @@ from uuid import UUID
 import pytest
 
 from contracts.decisions import Asked, Decision, Reason, asked, decide
-from contracts.rules import Login, Match, Rule, RuleRequirement, Strength, factors_for
+from contracts.rules import (
+    Disabler,
+    Login,
+    Match,
+    RecoveryMeans,
+    Rule,
+    RuleRequirement,
+    Strength,
+    factors_for,
+)
 from contracts.vocabulary import DecisionKind, Factor
 
 _OFF, _OPTIONAL, _REQUIRED = RuleRequirement
@@ -94,3 +103,27 @@ def test_no_factor_is_good_for_who_is_denied() -> None:
 
     assert factors_for([denied], _SOMEBODY, _STARTS, otherwise=(Factor.TOTP,)) == ()
     assert asked([denied], _SOMEBODY, _STARTS, otherwise=Asked(_OFF, ())).denied
+
+
+@pytest.mark.parametrize(
+    ("recovery", "usable"),
+    [
+        (None, (Factor.TOTP, Factor.RECOVERY_CODE)),
+        ((RecoveryMeans.RECOVERY_CODE,), (Factor.TOTP, Factor.RECOVERY_CODE)),
+        ((RecoveryMeans.RECOVERY_KEY,), (Factor.TOTP,)),
+        ((), (Factor.TOTP,)),
+    ],
+)
+def test_recovery_codes_are_good_where_the_rule_allows_that_means(
+    recovery: tuple[RecoveryMeans, ...] | None, usable: tuple[Factor, ...]
+) -> None:
+    both = (Factor.TOTP, Factor.RECOVERY_CODE)
+    rule = _NUDGE.model_copy(update={"factors": both, "recovery": recovery})
+
+    assert rule.usable == usable
+
+
+def test_what_a_rule_does_not_say_of_recovery_and_disabling_is_allowed() -> None:
+    ask = asked([_NUDGE], _SOMEBODY, _STARTS, otherwise=Asked(_OFF, ()))
+
+    assert (ask.recovery, ask.may_disable) == (tuple(RecoveryMeans), tuple(Disabler))
