@@ -32,6 +32,7 @@ check: $(VENV)/.dev ## Style, types, imports, schemas, pins
 	$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec docker-compose.yml
 bench: $(VENV)/.dev ## Measure what a verification costs, and how soon one can follow an enrollment, 15 minutes; QUICK=1 for a look
 	@$(if $(QUICK),true,$(BIN)/python -m bench.claim_latency)
+	@$(if $(QUICK),true,$(BIN)/python -m bench.simulation)
 	@$(BIN)/python -m bench.verify $(if $(QUICK),--quick)
 format: $(VENV)/.dev ## Put the code into form
 	$(BIN)/ruff check --fix .

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from contracts.topics import COMPACTED
 from contracts.vocabulary import Service
+from libs.messaging.kafka import KafkaSettings
 from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, database_check, standard_roles
+from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -22,7 +24,9 @@ from services.policy.api.internal import internal_routes
 from services.policy.api.policies import policy_routes
 from services.policy.api.rules import rules_routes
 from services.policy.api.subjects import subject_routes
+from services.policy.api.surveys import survey_routes
 from services.policy.api.tenants import tenant_routes
+from services.policy.consumer import TOPICS, handlers
 from services.policy.gateways import Keepers
 from services.policy.settings import Settings
 from services.policy.use_cases.applications import Applications
@@ -33,8 +37,9 @@ from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.rules import Rules
 from services.policy.use_cases.subjects import Subjects
+from services.policy.use_cases.surveys import Surveys
 from services.policy.use_cases.tenants import Tenants
-from services.policy.workers import watch_calendar
+from services.policy.workers import count_logins, watch_calendar
 
 SERVICE = Service.POLICY.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -67,7 +72,18 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=listeners.internal,
             public=listeners.public,
-            consumer=[_watching_calendar(plumbing)],
+            consumer=[
+                consumer_part(
+                    plumbing,
+                    settings,
+                    health,
+                    topics=TOPICS,
+                    handlers=handlers(),
+                    compacted=COMPACTED,
+                ),
+                _watching_calendar(plumbing),
+                _counting_logins(plumbing, settings),
+            ],
         )
 
 
@@ -78,6 +94,15 @@ def _watching_calendar(plumbing: Plumbing) -> Part:
         await watch_calendar(calendar, stop=stop)
 
     return watch
+
+
+def _counting_logins(plumbing: Plumbing, settings: Settings) -> Part:
+    kafka = KafkaSettings(bootstrap=settings.kafka_bootstrap, client_id=SERVICE)
+
+    async def count(stop: asyncio.Event) -> None:
+        await count_logins(kafka, plumbing.worker_pool, plumbing.clock, stop)
+
+    return count
 
 
 def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Listeners:
@@ -100,6 +125,7 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
             application_routes(Applications(pool, clock, keepers=keepers), find),
             policy_routes(Policies(pool, clock), find),
             rules_routes(Rules(pool, clock), find),
+            survey_routes(Surveys(pool, clock), find, clock),
             subject_routes(subjects, find),
         ],
     )

@@ -1,16 +1,31 @@
 """What policy does by the clock."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
+from contracts.envelope import data_of, subject_ref_of
+from contracts.topics import EVENTS
+from contracts.verification import VERIFIED
+from libs.clock import Clock
+from libs.messaging.cloud_event import InvalidEvent, parse
+from libs.messaging.kafka import BROKER_ERRORS, Consumer, KafkaSettings, Record
 from libs.postgres.line import FAILURES
+from libs.postgres.pool import Pool
+from services.policy.store.logins import LoginDay, add_logins, forget_logins
 from services.policy.use_cases.calendar import Calendar
 
 _LOG = structlog.get_logger("workers")
 _LOOK_EVERY = timedelta(minutes=1)
+_LOGINS = "policy.logins"
+_LOGINS_KEPT = timedelta(days=90)
+_FORGET_EVERY = timedelta(hours=1)
+_POLL = timedelta(milliseconds=500)
+_MOST = 5_000
+_START_LIMIT = 60.0
 
 
 async def watch_calendar(calendar: Calendar, *, stop: asyncio.Event) -> None:
@@ -20,5 +35,68 @@ async def watch_calendar(calendar: Calendar, *, stop: asyncio.Event) -> None:
             await calendar.look()
         except FAILURES as error:
             _LOG.warning("the calendar cannot be read", exception=type(error).__name__)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK_EVERY.total_seconds())
+        await _pause(stop, _LOOK_EVERY.total_seconds())
+
+
+async def count_logins(kafka: KafkaSettings, pool: Pool, clock: Clock, stop: asyncio.Event) -> None:
+    """Count accepted codes by person, application and day until asked to stop.
+
+    There is one for each login of everybody: they are counted in batches, each together with how
+    far its partition was read, so that none counts twice. What cannot be read is the business of
+    the other consumers, which bury it.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_keep_counting(kafka, pool, stop))
+        tasks.create_task(_keep_forgetting(pool, clock, stop))
+
+
+async def _keep_counting(kafka: KafkaSettings, pool: Pool, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        consumer = Consumer(kafka, group=_LOGINS, topics=(EVENTS.name,))
+        try:
+            # A group that is being joined is left alone when the process is to stop.
+            async with asyncio.timeout(_START_LIMIT):
+                await consumer.start()
+            while not stop.is_set():
+                for place, records in (await consumer.poll(wait=_POLL, most=_MOST)).items():
+                    following = records[-1].offset + 1
+                    await add_logins(pool, place, _logins_of(records), following=following)
+                    await consumer.commit({place: following})
+        except (*BROKER_ERRORS, *FAILURES, TimeoutError) as error:
+            _LOG.warning("logins are not counted", exception=type(error).__name__)
+            await _pause(stop, 1.0)
+        finally:
+            await consumer.close()
+
+
+def _logins_of(records: Sequence[Record]) -> list[tuple[int, LoginDay]]:
+    found = []
+    for record in records:
+        if record.headers.get("ce_type") == VERIFIED.name:
+            with suppress(InvalidEvent):
+                event = parse(record.value)
+                verified = data_of(VERIFIED, event)
+                day = LoginDay(
+                    tenant=event.tenant,
+                    subject_ref=subject_ref_of(event),
+                    application_id=verified.application_id,
+                    day=event.time.date(),
+                    factor=verified.factor.value,
+                )
+                found.append((record.offset, day))
+    return found
+
+
+async def _keep_forgetting(pool: Pool, clock: Clock, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            while await forget_logins(pool, before=(clock() - _LOGINS_KEPT).date()):
+                pass
+        except FAILURES as error:
+            _LOG.warning("old logins are not forgotten", exception=type(error).__name__)
+        await _pause(stop, _FORGET_EVERY.total_seconds())
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

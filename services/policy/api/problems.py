@@ -66,3 +66,8 @@ def not_a_public_key() -> Problem:
 def too_many_subjects() -> Problem:
     """Return the answer to a service that asks for too many names."""
     return Problem(422, "malformed_request", "At most 500 subjects are named at once")
+
+
+def too_many_surveys() -> Problem:
+    """Return the answer to whoever asks for another look before the last one is over."""
+    return Problem(429, "too_many_requests", "Another simulation of this tenant is running")

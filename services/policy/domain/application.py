@@ -32,6 +32,11 @@ class Application:
     created: datetime
     keys: tuple[Key, ...]
 
+    @property
+    def asks(self) -> bool:
+        """Tell whether people log in here: a key in force may verify."""
+        return any(Scope.VERIFY in key.scopes and not key.revoked for key in self.keys)
+
 
 def new_application(
     application_id: UUID, *, name: str, first_key: Key, now: datetime

@@ -19,6 +19,7 @@ from services.policy.domain.subject import (
     erased_subject,
 )
 from services.policy.store.announcements import announce_all
+from services.policy.store.readiness import forget_readiness
 from services.policy.store.subjects import (
     Digests,
     StoredSubject,
@@ -115,6 +116,7 @@ class Subjects:
                 return Refusal.UNKNOWN
             erased = erased_subject(stored)
             await erase_subject(tx, tenant, erased)
+            await forget_readiness(tx, tenant, subject_ref)
             said = subject_changed(tenant, erased, change=Change.DELETED, now=self.clock())
             await announce_all(tx, said)
         return None

@@ -1,16 +1,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from contracts.internal import CLAIM_CONTACT
-from contracts.vocabulary import Scope
+from contracts.vocabulary import Factor, Scope
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.letter import LetterBox
 from services.policy.use_cases.calendar import Calendar
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
+from tests.integration.policy.surveying import has, logged_in
 
 pytestmark = pytest.mark.security("S6")
 
@@ -24,6 +25,8 @@ _BODIES: dict[str, object] = {
     "PATCH /v1/subjects/{subject_ref}": {"language": "nl"},
     "POST /v1/rules/comparison": {"rules": {"rules": []}},
     "POST /v1/rules": {"rules": {"rules": []}, "reason": "To begin with"},
+    "POST /v1/rules/simulation": {"rules": {"rules": []}},
+    "POST /v1/rules/simulation/people": {"meet": "deny"},
     "POST /v1/rules/{version}/publication": {"replaces": None, "reason": "To begin with"},
 }
 # Routes for which another scope than manage is enough.
@@ -39,6 +42,7 @@ _OWNED = (
     "rules_version",
     "rules_publication",
     "enforcement_said",
+    "enrolled",
 )
 
 
@@ -120,6 +124,9 @@ async def test_lists_and_searches_show_the_own_tenant_only(bench: Bench, tenant:
 
 async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: Tenant) -> None:
     made = await tenant.api("POST", "/v1/subjects", {"subject": "anna"})
+    anna = UUID(made.json()["subject_ref"])
+    await has(bench, tenant, anna, Factor.TOTP)
+    await logged_in(bench, tenant, anna, tenant.application_id, Factor.TOTP, 1)
     await _claim_contact(bench, tenant, made.json()["subject_ref"])
     soon = (datetime.now(UTC) + timedelta(days=1)).replace(tzinfo=None).isoformat()
     rule = {"name": "all", "requirement": "required", "factors": ["totp"], "starts": soon}
