@@ -74,7 +74,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=listeners.internal,
             public=listeners.public,
-            consumer=[_watching_calendar(plumbing), *_directory(plumbing)],
+            consumer=[_watching_calendar(plumbing), *_keeping_directory(plumbing)],
         )
 
 
@@ -87,12 +87,17 @@ def _watching_calendar(plumbing: Plumbing) -> Part:
     return watch
 
 
-def _directory(plumbing: Plumbing) -> tuple[Part, Part]:
+def directory_of(plumbing: Plumbing) -> Housekeeping:
+    """Return what works through imports and keeps the directory in order."""
     importing = Importing(_imports(plumbing), plumbing.worker_pool)
-    housekeeping = Housekeeping(importing, plumbing.worker_pool)
+    return Housekeeping(importing, plumbing.worker_pool)
+
+
+def _keeping_directory(plumbing: Plumbing) -> tuple[Part, Part]:
+    housekeeping = directory_of(plumbing)
 
     async def work(stop: asyncio.Event) -> None:
-        await work_through_imports(importing, stop=stop)
+        await work_through_imports(housekeeping.importing, stop=stop)
 
     async def keep(stop: asyncio.Event) -> None:
         await keep_house(housekeeping, stop=stop)

@@ -19,7 +19,7 @@ _LONGEST_ROW = 64 * 1024
 _MOST_ERRORS = 10
 # Bytes that are no UTF-8 come as these surrogates, which UTF-8 itself cannot hold (PEP 383).
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-_EMPTY: Mapping[str, object] = {"groups": ()}
+_EMPTY: Mapping[str, object] = {"groups": (), "subject": ""}
 
 Raw = str | list[str]
 
@@ -90,7 +90,7 @@ def read_row(row: Raw, number: int, *, columns: tuple[str, ...]) -> Row:
     except _AmbiguousError:
         return Row(number, errors=("a name stands twice",))
     except (ValueError, RecursionError):
-        return Row(number, errors=("not JSON",))
+        return Row(number, errors=("not a JSON object",))
 
 
 def _records(text: str, kind: Format) -> Iterator[Raw]:
@@ -128,6 +128,8 @@ def _mistakes_of_header(header: list[str]) -> Iterator[str]:
 
 def _object(row: str) -> object:
     said: object = json.loads(row, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
+    if not isinstance(said, dict):
+        raise ValueError("something else")
     return said
 
 

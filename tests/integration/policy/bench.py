@@ -105,7 +105,7 @@ class Bench:
         """Return the operator's view of policy whose calls to the keepers go there."""
         plumbing = replace(self.plumbing, http=httpx2.AsyncClient(transport=transport))
         listeners = assemble(plumbing, self.settings, health=MessagingHealth())
-        return Api(_client(listeners.public), OPERATOR_KEY)
+        return Api(client_of(listeners.public), OPERATOR_KEY)
 
     def at(self, clock: Clock) -> "Bench":
         """Return the same policy in a process that has another time."""
@@ -158,7 +158,7 @@ async def open_bench(servers: RunningServers, folder: Path) -> AsyncIterator[Ben
         owner = await open_pool(dsn, name="test")
         async with open_plumbing(SERVICE, settings) as plumbing:
             listeners = assemble(plumbing, settings, health=MessagingHealth())
-            async with _client(listeners.public) as http:
+            async with client_of(listeners.public) as http:
                 yield Bench(plumbing, settings, listeners, identities, owner, http)
         await owner.close()
 
@@ -201,7 +201,7 @@ def make_settings(
     )
 
 
-def _client(app: FastAPI) -> httpx2.AsyncClient:
+def client_of(app: FastAPI) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://policy")
 
 
