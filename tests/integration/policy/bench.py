@@ -109,7 +109,10 @@ class Bench:
 
     def at(self, clock: Clock) -> "Bench":
         """Return the same policy in a process that has another time."""
-        plumbing = replace(self.plumbing, clock=clock)
+        return self.with_plumbing(replace(self.plumbing, clock=clock))
+
+    def with_plumbing(self, plumbing: Plumbing) -> "Bench":
+        """Return the same policy in another process."""
         listeners = assemble(plumbing, self.settings, health=MessagingHealth())
         return replace(self, plumbing=plumbing, listeners=listeners)
 
