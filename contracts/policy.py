@@ -143,6 +143,22 @@ class SubjectChanged(BaseModel):
     version: int
 
 
+class SubjectsImported(BaseModel):
+    """An import of subjects came to its end; `imported_by` is the key that began it.
+
+    Where it is not `complete` it was cancelled: what the counts say was done all the same.
+    """
+
+    model_config = PUBLISHED
+    import_id: UUID
+    imported_by: UUID
+    complete: bool
+    created: int
+    updated: int
+    unchanged: int
+    refused: int
+
+
 class ApplicationChanged(BaseModel):
     """An application or one of its keys came, changed or went."""
 
@@ -190,6 +206,14 @@ ENFORCEMENT_DUE = EventType(
 )
 SUBJECT_CHANGED = EventType(
     "mfa.subject_changed", 1, Service.POLICY, EVENTS, SubjectChanged, "A subject was changed."
+)
+SUBJECTS_IMPORTED = EventType(
+    "mfa.subjects_imported",
+    1,
+    Service.POLICY,
+    EVENTS,
+    SubjectsImported,
+    "An import of subjects came to its end.",
 )
 APPLICATION_CHANGED = EventType(
     "mfa.application_changed",

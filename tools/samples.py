@@ -16,6 +16,7 @@ from contracts.policy import (
     ENFORCEMENT_DUE,
     POLICY_CHANGED,
     RULES_PUBLISHED,
+    SUBJECTS_IMPORTED,
     TENANT_CHANGED,
 )
 from contracts.topics import APPLICATIONS, POLICIES
@@ -29,7 +30,7 @@ _ABOUT_NO_PERSON = tuple(
     kind.name
     for kind in (
         *(TENANT_CHANGED, APPLICATION_CHANGED, POLICY_CHANGED),
-        *(RULES_PUBLISHED, ENFORCEMENT_DUE),
+        *(RULES_PUBLISHED, ENFORCEMENT_DUE, SUBJECTS_IMPORTED),
     )
 )
 _BY_FIELD: Mapping[str, tuple[object, ...]] = {

@@ -21,7 +21,7 @@ from watchword import dead_letters as letters
 from watchword import doctor as physician
 from watchword import events as stream
 from watchword import keys as sealing
-from watchword import phone, rules
+from watchword import phone, rules, subjects
 from watchword import up as local
 from watchword.demo import DemoFailed
 from watchword.place import DEFAULT_DATA, NoSystem, Place, find_place, kafka_of
@@ -39,6 +39,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(rules.app, name="rules")
+app.add_typer(subjects.app, name="subjects")
 
 Data = Annotated[Path, typer.Option(help="The data folder of a local system.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "policy": (
         *("/v1/tenants", "/v1/applications", "/v1/policies", "/v1/rules"),
-        *("/v1/subjects", "/v1/coverage"),
+        *("/v1/subjects", "/v1/coverage", "/v1/imports"),
     ),
     "enrollment": ("/v1/enrollments", "/v1/authenticators"),
     "verification": ("/v1/decisions", "/v1/verify", "/v1/receipts", "/v1/devices", "/v1/unlocks"),
@@ -38,7 +38,12 @@ def caddyfile(*, port: int, upstreams: Mapping[str, str]) -> str:
 }}
 http://:{port} {{
     bind 127.0.0.1
-    request_body {{
+    @parts path /v1/imports/*/parts/*
+    request_body @parts {{
+        max_size 1MiB
+    }}
+    @others not path /v1/imports/*/parts/*
+    request_body @others {{
         max_size 64KB
     }}
     header -Server

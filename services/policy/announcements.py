@@ -13,6 +13,7 @@ from contracts.policy import (
     RULES_PUBLISHED,
     SUBJECT_CHANGED,
     SUBJECT_STATE,
+    SUBJECTS_IMPORTED,
     TENANT_CHANGED,
     ApplicationChanged,
     ApplicationKey,
@@ -23,6 +24,7 @@ from contracts.policy import (
     PolicyState,
     RulesPublished,
     SubjectChanged,
+    SubjectsImported,
     SubjectState,
     TenantChanged,
 )
@@ -32,6 +34,7 @@ from contracts.vocabulary import Factor, Scope
 from libs.messaging.cloud_event import CloudEvent
 from services.policy.domain.application import Application, Key
 from services.policy.domain.calendar import required_from
+from services.policy.domain.imports import State, SubjectImport
 from services.policy.domain.policy import Policy
 from services.policy.domain.subject import Unnamed
 from services.policy.domain.versions import RulesVersion
@@ -118,6 +121,21 @@ def subject_changed(
         _of_person(SUBJECT_CHANGED, fact, tenant=tenant, about=about, now=now),
         _of_person(SUBJECT_STATE, state, tenant=tenant, about=about, now=now),
     )
+
+
+def subjects_imported(tenant: UUID, done: SubjectImport, *, now: datetime) -> Announcement:
+    """An import came to its end, whether all of it was worked through or not."""
+    counts = done.counts
+    data = SubjectsImported(
+        import_id=done.import_id,
+        imported_by=done.author,
+        complete=done.state is State.FINISHED,
+        created=counts.created,
+        updated=counts.updated,
+        unchanged=counts.unchanged,
+        refused=counts.refused,
+    )
+    return _of_application(SUBJECTS_IMPORTED, data, tenant=tenant, about=tenant, now=now)
 
 
 def application_state(application: Application) -> ApplicationState:

@@ -20,7 +20,9 @@ from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
 from services.policy.api.applications import application_routes
+from services.policy.api.imports import import_routes
 from services.policy.api.internal import internal_routes
+from services.policy.api.logins import login_routes
 from services.policy.api.policies import policy_routes
 from services.policy.api.rules import rules_routes
 from services.policy.api.subjects import subject_routes
@@ -33,13 +35,23 @@ from services.policy.use_cases.applications import Applications
 from services.policy.use_cases.calendar import Calendar
 from services.policy.use_cases.callers import Callers
 from services.policy.use_cases.contacts import Contacts
+from services.policy.use_cases.housekeeping import Housekeeping
+from services.policy.use_cases.importing import Importing
+from services.policy.use_cases.imports import Imports
+from services.policy.use_cases.logins import Logins
+from services.policy.use_cases.part_seals import PartSeals
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.rules import Rules
 from services.policy.use_cases.subjects import Subjects
 from services.policy.use_cases.surveys import Surveys
 from services.policy.use_cases.tenants import Tenants
-from services.policy.workers import count_logins, watch_calendar
+from services.policy.workers import (
+    count_logins,
+    keep_house,
+    watch_calendar,
+    work_through_imports,
+)
 
 SERVICE = Service.POLICY.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -83,6 +95,7 @@ async def build() -> AsyncIterator[Roles]:
                 ),
                 _watching_calendar(plumbing),
                 _counting_logins(plumbing, settings),
+                *_keeping_directory(plumbing),
             ],
         )
 
@@ -103,6 +116,29 @@ def _counting_logins(plumbing: Plumbing, settings: Settings) -> Part:
         await count_logins(kafka, plumbing.worker_pool, plumbing.clock, stop)
 
     return count
+
+
+def directory_of(plumbing: Plumbing) -> Housekeeping:
+    """Return what works through imports and keeps the directory in order."""
+    importing = Importing(_imports(plumbing), plumbing.worker_pool)
+    return Housekeeping(importing, plumbing.worker_pool)
+
+
+def _keeping_directory(plumbing: Plumbing) -> tuple[Part, Part]:
+    housekeeping = directory_of(plumbing)
+
+    async def work(stop: asyncio.Event) -> None:
+        await work_through_imports(housekeeping.importing, stop=stop)
+
+    async def keep(stop: asyncio.Event) -> None:
+        await keep_house(housekeeping, stop=stop)
+
+    return work, keep
+
+
+def _imports(plumbing: Plumbing) -> Imports:
+    keys = plumbing.data_keys
+    return Imports(plumbing.app_pool, PersonalSeals(keys), PartSeals(keys), plumbing.clock)
 
 
 def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth) -> Listeners:
@@ -127,6 +163,8 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
             rules_routes(Rules(pool, clock), find),
             survey_routes(Surveys(pool, clock), find, clock),
             subject_routes(subjects, find),
+            login_routes(Logins(pool, subjects.seals), find),
+            import_routes(_imports(plumbing), find),
         ],
     )
 

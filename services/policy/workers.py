@@ -17,6 +17,8 @@ from libs.postgres.line import FAILURES
 from libs.postgres.pool import Pool
 from services.policy.store.logins import LoginDay, add_logins, forget_logins
 from services.policy.use_cases.calendar import Calendar
+from services.policy.use_cases.housekeeping import Housekeeping
+from services.policy.use_cases.importing import Importing
 
 _LOG = structlog.get_logger("workers")
 _LOOK_EVERY = timedelta(minutes=1)
@@ -26,6 +28,8 @@ _FORGET_EVERY = timedelta(hours=1)
 _POLL = timedelta(milliseconds=500)
 _MOST = 5_000
 _START_LIMIT = 60.0
+# How soon an import begins after it was started.
+_IMPORTS_EVERY = timedelta(seconds=1)
 
 
 async def watch_calendar(calendar: Calendar, *, stop: asyncio.Event) -> None:
@@ -35,6 +39,28 @@ async def watch_calendar(calendar: Calendar, *, stop: asyncio.Event) -> None:
             await calendar.look()
         except FAILURES as error:
             _LOG.warning("the calendar cannot be read", exception=type(error).__name__)
+        await _pause(stop, _LOOK_EVERY.total_seconds())
+
+
+async def work_through_imports(importing: Importing, *, stop: asyncio.Event) -> None:
+    """Work through imports until asked to stop; what has begun is kept, row by row."""
+    while not stop.is_set():
+        try:
+            worked = await importing.round()
+        except FAILURES as error:
+            worked = False
+            _LOG.warning("imports wait", exception=type(error).__name__)
+        if not worked:
+            await _pause(stop, _IMPORTS_EVERY.total_seconds())
+
+
+async def keep_house(housekeeping: Housekeeping, *, stop: asyncio.Event) -> None:
+    """Do once a minute what the directory's calendar wants, until asked to stop."""
+    while not stop.is_set():
+        try:
+            await housekeeping.look()
+        except FAILURES as error:
+            _LOG.warning("housekeeping waits", exception=type(error).__name__)
         await _pause(stop, _LOOK_EVERY.total_seconds())
 
 

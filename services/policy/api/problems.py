@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from libs.web.problems import Problem
-from services.policy.domain.refusals import Mistakes, Refusal, SubjectExists
+from services.policy.domain.refusals import Mistakes, Refusal, SubjectExists, Unreadable
 
 Outcome = TypeVar("Outcome")
 
 
-def accepted(outcome: Outcome | Refusal | SubjectExists | Mistakes) -> Outcome:
+def accepted(outcome: Outcome | Refusal | SubjectExists | Mistakes | Unreadable) -> Outcome:
     """Return the outcome of a use case; raises a Problem where it is a refusal."""
-    if isinstance(outcome, Refusal | SubjectExists | Mistakes):
+    if isinstance(outcome, Refusal | SubjectExists | Mistakes | Unreadable):
         raise problem_of(outcome)
     return outcome
 
@@ -38,10 +38,18 @@ _ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
         *(409, "other_rules_in_force"),
         "Other rules are in force than `replaces` says",
     ),
+    Refusal.OTHER_PART: (409, "other_part", "Another content came under this number"),
+    Refusal.PART_MISSING: (409, "part_missing", "A part before this one is missing"),
+    Refusal.ROWS_MISSING: (409, "rows_missing", "Not as many rows came as `rows` says"),
+    Refusal.IMPORT_CLOSED: (409, "import_closed", "The import is too far for that"),
+    Refusal.TOO_MANY_IMPORTS: (
+        *(409, "too_many_imports"),
+        "Too many imports are open: finish or cancel one",
+    ),
 }
 
 
-def problem_of(refusal: Refusal | SubjectExists | Mistakes) -> Problem:
+def problem_of(refusal: Refusal | SubjectExists | Mistakes | Unreadable) -> Problem:
     """Return the answer to a refused request."""
     match refusal:
         case SubjectExists(subject_ref=there):
@@ -49,6 +57,8 @@ def problem_of(refusal: Refusal | SubjectExists | Mistakes) -> Problem:
             return Problem(409, "subject_exists", "This subject exists already", str(there))
         case Mistakes(words=words):
             return Problem(422, "mistakes", "The rules have mistakes", errors=words)
+        case Unreadable(words=words):
+            return Problem(422, "unreadable_part", "The part cannot be read", errors=words)
         case Refusal():
             return Problem(*_ANSWERS[refusal])
 

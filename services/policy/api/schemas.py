@@ -5,34 +5,14 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.subjects import LONGEST, SubjectName
+from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope
 from services.policy.domain.policy import STANDARD_TERMS
-from services.policy.domain.text import has_one_form
+from services.policy.domain.subject_text import Email, Groups, Label, Name
 
-
-def _one_form(text: str) -> str:
-    if not has_one_form(text):
-        raise ValueError("white space outside, unseen characters or text that is not NFC")
-    return text
-
-
-def _address(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError:
-        # Its own message quotes the address.
-        raise ValueError("not an e-mail address") from None
-
-
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
-Label = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_one_form)]
-Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_address)]
 Scopes = Annotated[frozenset[Scope], Field(min_length=1)]
-Groups = Annotated[frozenset[Name], Field(max_length=100)]
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -125,18 +105,6 @@ class RevocationStatus(StrEnum):
 
 class Revocation(BaseModel):
     status: RevocationStatus
-
-
-class SubjectBody(BaseModel):
-    """`label` is what an authenticator app shows; without one it is the subject's id."""
-
-    model_config = _STRICT
-    subject: SubjectName
-    email: Email | None = None
-    label: Label | None = None
-    user_type: Name | None = None
-    groups: Groups = frozenset()
-    language: Language = Language.ENGLISH
 
 
 class SubjectPatch(BaseModel):

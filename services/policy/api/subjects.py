@@ -11,13 +11,13 @@ from libs.web.problems import documented
 from services.policy.api.answers import never_stored, subject_shown
 from services.policy.api.problems import accepted, problem_of
 from services.policy.api.schemas import (
-    SubjectBody,
     SubjectPage,
     SubjectPatch,
     SubjectSearch,
     SubjectShown,
 )
-from services.policy.domain.subject import Attributes, Keep, Personal, SubjectChange, in_order
+from services.policy.domain.subject import Keep, SubjectChange
+from services.policy.domain.subject_text import SubjectBody, attributes_of, personal_of
 from services.policy.use_cases.subjects import Subjects
 
 Value = TypeVar("Value")
@@ -41,7 +41,7 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
         responses={**documented(409)},
     )
     async def create_subject(caller: manager, body: SubjectBody) -> SubjectShown:
-        made = await subjects.create(caller.tenant_id, _personal(body), _attributes(body))
+        made = await subjects.create(caller.tenant_id, personal_of(body), attributes_of(body))
         return subject_shown(accepted(made))
 
     @router.post("/search", description="By the application's own id, which no address may hold.")
@@ -88,14 +88,6 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
             raise problem_of(refusal)
 
     return router
-
-
-def _personal(body: SubjectBody) -> Personal:
-    return Personal(body.subject, email=body.email, label=body.label or body.subject)
-
-
-def _attributes(body: SubjectBody) -> Attributes:
-    return Attributes(body.user_type, groups=in_order(body.groups), language=body.language)
 
 
 def _change(body: SubjectPatch) -> SubjectChange:

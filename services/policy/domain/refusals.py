@@ -17,6 +17,11 @@ class Refusal(Enum):
     CLAIMED_BY_ANOTHER = "claimed by another"
     GONE = "gone"
     OTHER_RULES_IN_FORCE = "other rules in force"
+    OTHER_PART = "other part"
+    PART_MISSING = "part missing"
+    ROWS_MISSING = "rows missing"
+    IMPORT_CLOSED = "import closed"
+    TOO_MANY_IMPORTS = "too many imports"
 
 
 @dataclass(frozen=True)
@@ -29,5 +34,12 @@ class SubjectExists:
 @dataclass(frozen=True)
 class Mistakes:
     """What was sent cannot be used as it is, and why, in words."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A part of an import cannot be split into rows, and where, in words that quote nothing."""
 
     words: tuple[str, ...]

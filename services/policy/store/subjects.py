@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,21 +11,29 @@ from contracts.vocabulary import Language
 from libs.postgres.pool import Connection
 from services.policy.domain.subject import Attributes, Unnamed
 
-_COLUMNS = "subject_ref, version, created, sealed, user_type, groups, language"
+SUBJECT_COLUMNS = "subject_ref, version, created, sealed, user_type, groups, language"
 _ADD = """
 INSERT INTO subject (tenant_id, subject_ref, version, created, sealed, subject_digest, label_digest,
-                     user_type, groups, language)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING true
+                     email_digest, user_type, groups, language, digested)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $3) ON CONFLICT DO NOTHING RETURNING true
 """
 _SAVE = """
-UPDATE subject SET version = $3, sealed = $4, label_digest = $5,
-                   user_type = $6, groups = $7, language = $8
+UPDATE subject SET version = $3, sealed = $4, label_digest = $5, email_digest = $6, digested = $3,
+                   user_type = $7, groups = $8, language = $9
 WHERE tenant_id = $1 AND subject_ref = $2
 """
 _ERASE = """
 UPDATE subject SET version = $3, deleted = true, sealed = NULL, subject_digest = NULL,
-                   label_digest = NULL, user_type = $4, groups = $5, language = $6
+                   label_digest = NULL, email_digest = NULL, digested = $3, deleted_at = $7,
+                   user_type = $4, groups = $5, language = $6
 WHERE tenant_id = $1 AND subject_ref = $2
+"""
+_MARK_ERASED = """
+INSERT INTO import_mark (tenant_id, import_id, digest, number)
+SELECT i.tenant_id, i.import_id, s.subject_digest, 0
+FROM subject_import i JOIN subject s ON s.tenant_id = i.tenant_id
+WHERE i.tenant_id = $1 AND i.state IN ('receiving', 'running') AND s.subject_ref = $2
+ON CONFLICT (tenant_id, import_id, digest) DO UPDATE SET number = 0
 """
 
 
@@ -37,10 +46,11 @@ class StoredSubject(Unnamed):
 
 @dataclass(frozen=True)
 class Digests:
-    """By what a subject and its label are found; each is unique in a tenant."""
+    """By what a subject, its label and its address are found; the first two are unique."""
 
     subject: bytes
     label: bytes
+    email: bytes | None
 
 
 async def add_subject(
@@ -56,6 +66,7 @@ async def add_subject(
         stored.sealed,
         digests.subject,
         digests.label,
+        digests.email,
         *_attribute_values(stored.attributes),
     )
     return bool(added)
@@ -74,6 +85,7 @@ async def save_subject(
                 stored.version,
                 stored.sealed,
                 digests.label,
+                digests.email,
                 *_attribute_values(stored.attributes),
             )
     except asyncpg.UniqueViolationError:
@@ -81,30 +93,31 @@ async def save_subject(
     return True
 
 
-async def erase_subject(tx: Connection, tenant: UUID, erased: Unnamed) -> None:
-    """Leave of a locked subject nothing that names it."""
+async def erase_subject(tx: Connection, tenant: UUID, erased: Unnamed, *, now: datetime) -> None:
+    """Leave of a locked subject nothing that names it; open imports shall not bring it back."""
     values = _attribute_values(erased.attributes)
-    await tx.execute(_ERASE, tenant, erased.subject_ref, erased.version, *values)
+    await tx.execute(_MARK_ERASED, tenant, erased.subject_ref)
+    await tx.execute(_ERASE, tenant, erased.subject_ref, erased.version, *values, now)
 
 
 async def find_subject(tx: Connection, tenant: UUID, subject_digest: bytes) -> StoredSubject | None:
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608 - constants
+        f"SELECT {SUBJECT_COLUMNS} FROM subject"  # noqa: S608 - constants
         " WHERE tenant_id = $1 AND subject_digest = $2",
         tenant,
         subject_digest,
     )
-    return _stored(row) if row is not None else None
+    return stored_subject(row) if row is not None else None
 
 
 async def lock_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> StoredSubject | None:
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608
+        f"SELECT {SUBJECT_COLUMNS} FROM subject"  # noqa: S608
         " WHERE tenant_id = $1 AND subject_ref = $2 AND NOT deleted FOR UPDATE",
         tenant,
         subject_ref,
     )
-    return _stored(row) if row is not None else None
+    return stored_subject(row) if row is not None else None
 
 
 async def load_subjects(
@@ -112,12 +125,12 @@ async def load_subjects(
 ) -> list[StoredSubject]:
     """Return those of the subjects that there are."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608
+        f"SELECT {SUBJECT_COLUMNS} FROM subject"  # noqa: S608
         " WHERE tenant_id = $1 AND subject_ref = ANY ($2) AND NOT deleted",
         tenant,
         subject_refs,
     )
-    return [_stored(row) for row in rows]
+    return [stored_subject(row) for row in rows]
 
 
 async def list_subjects(
@@ -125,21 +138,22 @@ async def list_subjects(
 ) -> list[StoredSubject]:
     """Return the subjects that come after this one, in the order in which they were made."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM subject"  # noqa: S608
+        f"SELECT {SUBJECT_COLUMNS} FROM subject"  # noqa: S608
         " WHERE tenant_id = $1 AND subject_ref > $2 AND NOT deleted"
         " ORDER BY subject_ref LIMIT $3",
         tenant,
         after,
         limit,
     )
-    return [_stored(row) for row in rows]
+    return [stored_subject(row) for row in rows]
 
 
 def _attribute_values(attributes: Attributes) -> tuple[str | None, list[str], str]:
     return attributes.user_type, list(attributes.groups), attributes.language.value
 
 
-def _stored(row: asyncpg.Record) -> StoredSubject:
+def stored_subject(row: asyncpg.Record) -> StoredSubject:
+    """Return the subject of a row with SUBJECT_COLUMNS."""
     return StoredSubject(
         subject_ref=row["subject_ref"],
         version=row["version"],

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import DataKey, bound, key_version, open_seal, seal
+from services.policy.domain.email import same_address
 from services.policy.domain.subject import Personal, Subject
 from services.policy.store.subjects import Digests, StoredSubject
 
@@ -59,12 +60,25 @@ class PersonalKeys:
         """Return by what the subject and its label are found."""
         return Digests(
             subject=self.subject_digest(personal.subject),
-            label=self._digest("label", personal.label),
+            label=self.label_digest(personal.label),
+            email=self.email_digest(personal.email) if personal.email is not None else None,
         )
 
     def subject_digest(self, subject: str) -> bytes:
         """Return by what a subject is found."""
         return self._digest("subject", subject)
+
+    def label_digest(self, label: str) -> bytes:
+        """Return by what a label is found."""
+        return self._digest("label", label)
+
+    def content_digest(self, kind: str, content: bytes) -> bytes:
+        """Return by what a file, or a part of one, is known again."""
+        return hmac.digest(self.lookup.key, bound((kind,)) + content, "sha256")
+
+    def email_digest(self, address: str) -> bytes:
+        """Return by what the logins of an address are found."""
+        return self._digest("email", same_address(address))
 
     def _digest(self, kind: str, text: str) -> bytes:
         return hmac.digest(self.lookup.key, bound((kind, text)), "sha256")

@@ -114,10 +114,10 @@ class Subjects:
             stored = await lock_subject(tx, tenant, subject_ref)
             if stored is None:
                 return Refusal.UNKNOWN
-            erased = erased_subject(stored)
-            await erase_subject(tx, tenant, erased)
+            erased, now = erased_subject(stored), self.clock()
+            await erase_subject(tx, tenant, erased, now=now)
             await forget_readiness(tx, tenant, subject_ref)
-            said = subject_changed(tenant, erased, change=Change.DELETED, now=self.clock())
+            said = subject_changed(tenant, erased, change=Change.DELETED, now=now)
             await announce_all(tx, said)
         return None
 

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -5,10 +6,18 @@ from datetime import timedelta
 import pytest
 
 from libs.messaging.kafka import Message, Producer
-from libs.messaging.outbox import announce
+from libs.messaging.outbox import announce, announce_many, announce_tombstones
 from libs.messaging.relay import RelayLimits
 from libs.postgres.pool import enter_tenant, tenant_transaction
-from tests.integration.messaging.bench import TENANT, Bench, event_of, order_violations, until
+from tests.integration.messaging.bench import (
+    TENANT,
+    THING_DONE,
+    Bench,
+    event_of,
+    order_violations,
+    quick,
+    until,
+)
 
 
 async def test_an_announced_event_reaches_its_topic_with_its_attributes(bench: Bench) -> None:
@@ -126,3 +135,70 @@ async def test_a_lost_database_connection_is_made_again(bench: Bench) -> None:
 
 async def _is(true: Callable[[], bool]) -> bool:
     return true()
+
+
+async def test_events_that_are_announced_at_once_get_out_as_those_announced_alone(
+    bench: Bench,
+) -> None:
+    await bench.announce(event_of("ann"))
+    several = [event_of(key, colour=key) for key in ("cat", "ann", "bob")]
+
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        await announce_many(tx, TENANT, [(bench.topic, event) for event in several])
+    await bench.announce(event_of("ann"))
+    async with bench.relaying():
+        await until(bench.outbox_is_empty)
+
+    records = await bench.records()
+    assert (len(records), order_violations(records)) == (5, 0)
+    bodies = [json.loads(record.value or b"") for record in records]
+    assert sorted((b["partitionkey"], b["sequence"]) for b in bodies) == [
+        *(("ann", "1"), ("ann", "2"), ("ann", "3"), ("bob", "1"), ("cat", "1"))
+    ]
+    assert {b["id"] for b in bodies} >= {str(event.id) for event in several}
+    assert [b["data"] for b in bodies if b["partitionkey"] == "bob"] == [{"colour": "bob"}]
+
+
+async def test_who_announces_for_the_same_keys_at_once_gets_no_deadlock(bench: Bench) -> None:
+    keys = [f"person-{number}" for number in range(50)]
+
+    async def announce_all(order: Sequence[str]) -> None:
+        for _ in range(5):
+            async with tenant_transaction(bench.app, TENANT) as tx:
+                events = [(bench.topic, event_of(key)) for key in order]
+                await announce_many(tx, TENANT, events)
+
+    await asyncio.gather(*(announce_all(order) for order in (keys, keys[::-1], keys, keys[::-1])))
+
+    counted = "SELECT count(*), max(sequence) FROM outbox GROUP BY aggregateid"
+    assert {tuple(row) for row in await bench.worker.fetch(counted)} == {(20, 20)}
+
+
+async def test_a_tombstone_follows_what_was_said_of_its_key(bench: Bench) -> None:
+    await bench.announce(event_of("ann"), event_of("bob"))
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        await announce_tombstones(
+            tx, TENANT, topic=bench.topic, kind=THING_DONE, keys=["ann", "cat"]
+        )
+
+    async with bench.relaying():
+        await until(bench.outbox_is_empty)
+
+    by_key: dict[str, list[bool]] = {}
+    for record in await bench.records():
+        by_key.setdefault(record.key, []).append(record.value is None)
+    assert by_key == {"ann": [False, True], "bob": [False], "cat": [True]}
+
+
+async def test_a_tombstone_of_state_has_no_effect_and_is_no_dead_letter(bench: Bench) -> None:
+    await bench.announce(event_of("ann"))
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        await announce_tombstones(tx, TENANT, topic=bench.topic, kind=THING_DONE, keys=["ann"])
+    await bench.announce(event_of("ann"))
+
+    settings = quick(compacted=frozenset({bench.topic}))
+    async with bench.relaying(), bench.consuming(settings=settings) as health:
+        await until(lambda: bench.has_effects(2))
+
+    assert (health.handled, health.skipped, health.dead, health.parked) == (2, 1, 0, 0)
+    assert [row["sequence"] for row in await bench.effects()] == [1, 3]

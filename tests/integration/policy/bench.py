@@ -105,11 +105,14 @@ class Bench:
         """Return the operator's view of policy whose calls to the keepers go there."""
         plumbing = replace(self.plumbing, http=httpx2.AsyncClient(transport=transport))
         listeners = assemble(plumbing, self.settings, health=MessagingHealth())
-        return Api(_client(listeners.public), OPERATOR_KEY)
+        return Api(client_of(listeners.public), OPERATOR_KEY)
 
     def at(self, clock: Clock) -> "Bench":
         """Return the same policy in a process that has another time."""
-        plumbing = replace(self.plumbing, clock=clock)
+        return self.with_plumbing(replace(self.plumbing, clock=clock))
+
+    def with_plumbing(self, plumbing: Plumbing) -> "Bench":
+        """Return the same policy in another process."""
         listeners = assemble(plumbing, self.settings, health=MessagingHealth())
         return replace(self, plumbing=plumbing, listeners=listeners)
 
@@ -158,7 +161,7 @@ async def open_bench(servers: RunningServers, folder: Path) -> AsyncIterator[Ben
         owner = await open_pool(dsn, name="test")
         async with open_plumbing(SERVICE, settings) as plumbing:
             listeners = assemble(plumbing, settings, health=MessagingHealth())
-            async with _client(listeners.public) as http:
+            async with client_of(listeners.public) as http:
                 yield Bench(plumbing, settings, listeners, identities, owner, http)
         await owner.close()
 
@@ -201,7 +204,7 @@ def make_settings(
     )
 
 
-def _client(app: FastAPI) -> httpx2.AsyncClient:
+def client_of(app: FastAPI) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://policy")
 
 

@@ -11,6 +11,7 @@ from libs.sealing.letter import LetterBox
 from services.policy.use_cases.calendar import Calendar
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
+from tests.integration.policy.importing import Sender, importing
 from tests.integration.policy.surveying import has, logged_in
 
 pytestmark = pytest.mark.security("S6")
@@ -28,6 +29,8 @@ _BODIES: dict[str, object] = {
     "POST /v1/rules/simulation": {"rules": {"rules": []}},
     "POST /v1/rules/simulation/people": {"meet": "deny"},
     "POST /v1/rules/{version}/publication": {"replaces": None, "reason": "To begin with"},
+    "POST /v1/subjects/logins": {"email": "anna@example.org"},
+    "POST /v1/imports": {"format": "csv", "dry_run": False},
 }
 # Routes for which another scope than manage is enough.
 _OTHER_SCOPES: dict[str, Scope] = {}
@@ -43,6 +46,10 @@ _OWNED = (
     "rules_publication",
     "enforcement_said",
     "enrolled",
+    "subject_import",
+    "import_part",
+    "import_mark",
+    "import_row",
 )
 
 
@@ -91,7 +98,10 @@ async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenan
     there = await other.api("POST", "/v1/applications", {"name": "Mail", "scopes": ["manage"]})
     subject = await other.api("POST", "/v1/subjects", {"subject": "anna"})
     rules = await other.api("POST", "/v1/rules", _BODIES["POST /v1/rules"])
+    made = await other.api("POST", "/v1/imports", _BODIES["POST /v1/imports"])
     ids = {
+        "import_id": made.json()["import_id"],
+        "number": 1,
         "version": rules.json()["version"],
         "application_id": there.json()["application_id"],
         "key_id": there.json()["key_id"],
@@ -136,6 +146,7 @@ async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: 
     await tenant.api("POST", "/v1/rules/1/publication", publication)
     pools = (bench.plumbing.app_pool, bench.plumbing.worker_pool)
     await Calendar(*pools, bench.plumbing.clock).look()
+    await _import_halfway(bench, tenant)
     tables = await bench.owner.fetch(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'policy'::regnamespace AND c.relkind = 'r'"
@@ -161,7 +172,8 @@ async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> Non
 
 
 def _filled(path: str) -> str:
-    return path.format(application_id=uuid4(), key_id=uuid4(), subject_ref=uuid4(), version=9)
+    ids = {name: uuid4() for name in ("application_id", "key_id", "subject_ref", "import_id")}
+    return path.format(**ids, version=9, number=1)
 
 
 def _body(method: str, path: str) -> object:
@@ -184,6 +196,11 @@ async def _claim_contact(bench: Bench, tenant: Tenant, subject_ref: str) -> None
         "public_key": LetterBox().public_key,
     }
     assert (await bench.call(CLAIM_CONTACT, body)).status_code == 200
+
+
+async def _import_halfway(bench: Bench, tenant: Tenant) -> None:
+    await Sender(bench, tenant).sent("subject\nbob\ncarl\n")
+    await importing(bench, rows_at_once=1).round()
 
 
 async def _state_of(tenant: Tenant) -> tuple[object, object]:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.subjects import SubjectName
-from services.policy.api.schemas import SubjectBody, SubjectSearch
+from services.policy.api.schemas import SubjectSearch
+from services.policy.domain.subject_text import SubjectBody
 
 
 @pytest.mark.security("S4")

@@ -1,0 +1,73 @@
+"""The front door, as a command asks it: many requests over one connection, tried again."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+_SECONDS = 30
+# A restart of a service takes less.
+_TRIES = 6
+_LONGEST_WAIT = 10.0
+
+
+class NotAnsweredError(Exception):
+    """The front door does not answer, or says no; the text is for people, `code` for programs."""
+
+    def __init__(self, text: str, code: str | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class FrontDoor:
+    """Asks with the key of a tenant."""
+
+    http: httpx2.Client
+
+    def ask(
+        self, method: str, path: str, *, body: object = None, content: bytes | None = None
+    ) -> dict[str, Any]:
+        """Return what is answered; what may be asked again is, for a while."""
+        headers = {} if content is None else {"Content-Type": "text/plain; charset=utf-8"}
+        for number in range(_TRIES):
+            last = number == _TRIES - 1
+            try:
+                answer = self.http.request(
+                    method, path, json=body, content=content, headers=headers
+                )
+            except httpx2.HTTPError as error:
+                if last:
+                    raise NotAnsweredError(f"no answer: {type(error).__name__}") from None
+            else:
+                if answer.status_code != 503 or last:
+                    return _content_of(answer)
+            time.sleep(min(_LONGEST_WAIT, 0.2 * 2**number))
+        raise AssertionError("the last try answers or raises")
+
+
+@contextmanager
+def front_door(url: str, key_file: Path | None) -> Iterator[FrontDoor]:
+    """Open the front door; raises NotAnsweredError where there is no key."""
+    key = key_file.read_text().strip() if key_file is not None else os.environ.get("MANAGE")
+    if not key:
+        raise NotAnsweredError("a manage key is needed: --key-file, or $MANAGE")
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx2.Client(base_url=url, headers=headers, timeout=_SECONDS) as http:
+        yield FrontDoor(http)
+
+
+def _content_of(answer: httpx2.Response) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = answer.json()
+    except ValueError:
+        raise NotAnsweredError("this is not Watchword") from None
+    if answer.is_error:
+        words = [str(content.get("title")), *(content.get("errors") or [])]
+        raise NotAnsweredError("\n".join(words), str(content.get("code")))
+    return content
