@@ -1,6 +1,5 @@
 """What rules mean for everybody: of rules that are not in force yet, and of those that are."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import Annotated
@@ -23,7 +22,7 @@ from services.policy.use_cases.surveys import Draft, Progress, Surveyed, Surveys
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 _MOST = 2**31 - 1
-_LINES = "application/x-ndjson"
+_LINES = "text/event-stream"
 # Each goes through all people of a tenant; whoever asks for a third waits for one of them.
 _AT_ONCE = 2
 
@@ -108,7 +107,7 @@ def survey_routes(surveys: Surveys, find: FindCaller, clock: Clock) -> APIRouter
     @router.post(
         "/rules/simulation",
         description="What rules would mean for everybody, now or at another time, and for the"
-        f" logins of the last days. With `Accept: {_LINES}` a line says how far it is, time and"
+        f" logins of the last days. With `Accept: {_LINES}` an event says how far it is, time and"
         " again, and the last one is the result.",
         responses={
             200: {"content": {_LINES: {"schema": {"type": "string"}}}},
@@ -179,6 +178,6 @@ async def _lines(
 def _line(step: Progress | Surveyed, draft: Draft, prices: Mapping[Message, Decimal]) -> str:
     match step:
         case Progress(done=done, of=of):
-            return json.dumps({"done": done, "of": of}) + "\n"
+            return f'data: {{"done":{done},"of":{of}}}\n\n'
         case Surveyed():
-            return f'{{"result":{shown(step, draft, prices)}}}\n'
+            return f'data: {{"result":{shown(step, draft, prices)}}}\n\n'

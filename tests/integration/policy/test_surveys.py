@@ -146,14 +146,16 @@ async def test_progress_is_said_line_by_line(
     await application(tenant)
     for _ in range(5):
         await person(tenant)
-    headers = {"Authorization": f"Bearer {tenant.api.key}", "Accept": "application/x-ndjson"}
+    headers = {"Authorization": f"Bearer {tenant.api.key}", "Accept": "text/event-stream"}
 
     answer = await bench.http.post(
         "/v1/rules/simulation", json={"rules": {"rules": []}}, headers=headers
     )
 
-    *progress, last = [json.loads(line) for line in answer.text.splitlines()]
-    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    *progress, last = [
+        json.loads(event.removeprefix("data: ")) for event in answer.text.split("\n\n")[:-1]
+    ]
+    assert answer.headers["content-type"].startswith("text/event-stream")
     assert progress == [{"done": done, "of": 5} for done in (2, 4, 5)]
     assert counts(last["result"]["people"]["after"]) == {"allow": 5}
 

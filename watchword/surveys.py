@@ -1,0 +1,129 @@
+"""watchword rules simulate, coverage: what rules mean for everybody, before they do."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from watchword.front_door import FrontDoor, KeyFile, NotAnsweredError, Url, front_door
+from watchword.rules_file import RulesFile, rules_of
+
+_OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
+_WORDS = {
+    "allow": "are not asked",
+    "challenge": "are asked for a code",
+    "put_off": "are asked to enroll, and may put it off",
+    "enroll": "have to enroll to get in",
+    "deny": "do not get in",
+}
+
+At = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%dT%H:%M%z"], help="Such as 2027-02-01T08:00+0100; else now."),
+]
+Prices = Annotated[
+    list[str] | None, typer.Option("--price", help="Of a message: --price sms=0.08; repeatable.")
+]
+Days = Annotated[int, typer.Option(min=1, max=90, help="Logins of so many days are looked at.")]
+
+
+def simulate(
+    file: RulesFile,
+    url: Url,
+    at: At = None,
+    days: Days = 30,
+    price: Prices = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Say what a file would mean for everybody: who is asked, who has to enroll, what it costs."""
+    body = {"rules": rules_of(file), "days": days, "prices": _prices(price or [])}
+    _show(_asked(body, at, url, key_file))
+
+
+def coverage(url: Url, at: At = None, key_file: KeyFile = None) -> None:
+    """Say who is ready for the rules in force, and who is not."""
+    _show(_asked({}, at, url, key_file))
+
+
+def _asked(
+    body: Mapping[str, object], at: datetime | None, url: str, key_file: Any
+) -> Mapping[str, Any]:
+    sent = {**body, "at": at.isoformat()} if at is not None else dict(body)
+    try:
+        with front_door(url, key_file) as door:
+            return _watched(door, sent)
+    except NotAnsweredError as error:
+        _ERROR.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def _watched(door: FrontDoor, body: Mapping[str, object]) -> Mapping[str, Any]:
+    columns = (TextColumn("looking at people"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=_ERROR, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        for step in door.events("/v1/rules/simulation", body):
+            if "result" in step:
+                result: Mapping[str, Any] = step["result"]
+                return result
+            progress.update(task, completed=step["done"], total=step["of"])
+    raise NotAnsweredError("the answer ended before its result")
+
+
+def _prices(said: list[str]) -> Mapping[str, str]:
+    pairs = [one.partition("=") for one in said]
+    if any(not sign for _, sign, _ in pairs):
+        raise typer.BadParameter("a price is written as sms=0.08", param_hint="--price")
+    return {kind: price for kind, _, price in pairs}
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    _OUT.print(f"at {found['at']}, everybody once, with the hardest of their logins:")
+    _OUT.print(_people(found["people"]))
+    for application in found["applications"]:
+        for move in application["moves"]:
+            _OUT.print(
+                f"{application['name']}: {move['people']:,} who {_WORDS[move['before']]} now"
+                f" {_WORDS[move['after']]}",
+                markup=False,
+            )
+    if found["rules"]:
+        _OUT.print(_rules(found["rules"]))
+    _OUT.print(_logins(found["logins"]))
+    for moment in found["moments"]:
+        _OUT.print(f"something changes by itself at {moment}")
+
+
+def _people(tally: Mapping[str, Any]) -> Table:
+    table = Table("", "now", "then", box=None)
+    for fate, words in _WORDS.items():
+        before, after = tally["before"][fate], tally["after"][fate]
+        table.add_row(words, f"{before:,}", f"{after:,}")
+    return table
+
+
+def _rules(rules: list[Mapping[str, Any]]) -> Table:
+    table = Table("rule", "asks", "decides about", "ready", "not ready", box=None)
+    for one in rules:
+        numbers = [f"{one[name]:,}" for name in ("people", "ready", "not_ready")]
+        table.add_row(one["rule"], one["asks"], *numbers)
+    return table
+
+
+def _logins(logins: Mapping[str, Any]) -> str:
+    said = f"of {logins['observed']:,} logins in the last {logins['days']} days"
+    parts = {
+        "as_before": "would go as before",
+        "by_another_factor": "would need another factor",
+        "not_asked": "would not be asked",
+        "enrolling": "would have to enroll",
+        "denied": "would be denied",
+    }
+    told = [f"{logins[name]:,} {words}" for name, words in parts.items() if logins[name]]
+    messages = logins["messages"]
+    sent = f"; {messages['sms']:,} text messages, {messages['voice']:,} calls"
+    cost = f", which cost {logins['cost']}" if float(logins["cost"]) else ""
+    return f"{said} {', '.join(told)}{sent}{cost}" if told else f"{said}: none was seen"
