@@ -20,7 +20,15 @@ from pydantic import (
     field_validator,
 )
 
-from contracts.rules import Disabler, Match, RecoveryMeans, Rule, RuleRequirement, Strength
+from contracts.rules import (
+    STRONG_ENOUGH,
+    Disabler,
+    Match,
+    RecoveryMeans,
+    Rule,
+    RuleRequirement,
+    Strength,
+)
 from contracts.vocabulary import Factor
 from services.policy.domain.policy import ENROLLABLE
 from services.policy.domain.text import has_one_form
@@ -32,6 +40,10 @@ _MOST_NAMED = 1000
 _MOST_DAYS = 30
 # Whoever may put off enrolling more often than this is not asked for it.
 _MOST_SKIPS = 50
+# At the ends of time a moment of one zone is none of another.
+_YEARS = range(1970, 9999)
+# Of the time zone database, but no places: the clock of whatever machine reads it, and none at all.
+_NO_PLACES = frozenset({"localtime", "Factory"})
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -44,7 +56,7 @@ def _one_form(text: str) -> str:
 @cache
 def _zones() -> frozenset[str]:
     # Looks at every file of the time zone database: milliseconds, and the same each time.
-    return frozenset(available_timezones())
+    return frozenset(available_timezones()) - _NO_PLACES
 
 
 def _known_zone(name: str) -> str:
@@ -181,12 +193,14 @@ def _mistakes_of(rule: RuleText, zone: ZoneInfo, applications: frozenset[UUID]) 
         yield "it requires nothing that could be put off"
     if rule.enforced is not None and not rule.skips:
         yield "it is enforced from its start on, because skips is 0"
-    yield from _mistakes_of_factors(rule, zone)
+    yield from _mistakes_of_factors(rule)
 
 
 def _mistakes_of_times(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
     for local in (rule.starts, rule.enforced, rule.ends):
-        if local is not None and not _exists(local, zone):
+        if local is not None and local.year not in _YEARS:
+            yield f"{local} is not in the years from {_YEARS[0]} to {_YEARS[-1]}"
+        elif local is not None and not _exists(local, zone):
             yield f"{local} is skipped by the clocks of {zone.key}"
     if rule.starts is not None and rule.ends is not None and rule.ends <= rule.starts:
         yield "it ends before it starts"
@@ -198,7 +212,7 @@ def _mistakes_of_times(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
         yield "it ends before it is enforced"
 
 
-def _mistakes_of_factors(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
+def _mistakes_of_factors(rule: RuleText) -> Iterator[str]:
     if Factor.RECOVERY_KEY in rule.factors:
         yield "recovery_key answers no challenge: it belongs under recovery"
     match rule.requirement:
@@ -208,7 +222,9 @@ def _mistakes_of_factors(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
             yield "it lets nobody in, so that no factor is good for it"
         case Asks.OPTIONAL | Asks.REQUIRED if not rule.factors:
             yield "it allows no factor"
-        case Asks.OPTIONAL | Asks.REQUIRED if not _published(rule, zone).usable:
+        case Asks.OPTIONAL | Asks.REQUIRED if not STRONG_ENOUGH[rule.strength].intersection(
+            rule.factors
+        ):
             yield f"none of its factors is of the strength {rule.strength.value}"
 
 
