@@ -20,7 +20,9 @@ from libs.web.health import health_routes
 from services.policy.api.applications import application_routes
 from services.policy.api.internal import internal_routes
 from services.policy.api.policies import policy_routes
+from services.policy.api.proposals import proposal_routes
 from services.policy.api.rules import rules_routes
+from services.policy.api.settings import settings_routes
 from services.policy.api.subjects import subject_routes
 from services.policy.api.tenants import tenant_routes
 from services.policy.gateways import Keepers
@@ -29,9 +31,12 @@ from services.policy.use_cases.applications import Applications
 from services.policy.use_cases.calendar import Calendar
 from services.policy.use_cases.callers import Callers
 from services.policy.use_cases.contacts import Contacts
+from services.policy.use_cases.keys import Keys
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
+from services.policy.use_cases.proposals import Proposals
 from services.policy.use_cases.rules import Rules
+from services.policy.use_cases.settings import TenantSettings
 from services.policy.use_cases.subjects import Subjects
 from services.policy.use_cases.tenants import Tenants
 from services.policy.workers import watch_calendar
@@ -90,17 +95,19 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
             Service.RECOVERY: plumbing.client(Service.RECOVERY, settings.recovery_url),
         }
     )
-    subjects = Subjects(pool, PersonalSeals(plumbing.data_keys), clock=clock)
+    subjects = Subjects(pool, PersonalSeals(plumbing.data_keys), clock=clock, keepers=keepers)
     find = Callers(pool).find
     public = public_app(
         SERVICE,
         title="Watchword: tenants, applications, subjects, policies",
         routers=[
             tenant_routes(Tenants(pool, clock), operator_key_digest=settings.operator_key_digest),
-            application_routes(Applications(pool, clock, keepers=keepers), find),
+            application_routes(Applications(pool, clock), Keys(pool, clock, keepers), find),
             policy_routes(Policies(pool, clock), find),
             rules_routes(Rules(pool, clock), find),
             subject_routes(subjects, find),
+            settings_routes(TenantSettings(pool, clock), find),
+            proposal_routes(Proposals(pool, clock), find, clock),
         ],
     )
 

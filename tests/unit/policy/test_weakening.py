@@ -227,7 +227,7 @@ def _published(rule: Rule) -> RuleRequirement:
     return RuleRequirement.REQUIRED if rule.denied else rule.requirement
 
 
-_FIELDS = [name for name in Rule.model_fields if name != "name"]
+_FIELDS = [name for name in Rule.model_fields if name != "name"] + ["factors", "skips"] * 3
 
 
 @st.composite
@@ -237,7 +237,7 @@ def _changed(draw: st.DrawFn) -> tuple[list[Rule], list[Rule]]:
     after = list(before)
     for _ in range(draw(st.integers(1, 2))):
         place = draw(st.integers(0, len(after)))
-        match draw(st.sampled_from(["add", "drop", "swap", "change"])):
+        match draw(st.sampled_from(["add", "drop", "swap", *["change"] * 3])):
             case "add":
                 after.insert(place, draw(_rules))
             case "drop":
