@@ -5,12 +5,14 @@ from uuid import uuid4
 import pytest
 
 from contracts.internal import CLAIM_CONTACT
+from contracts.roles import SCOPES, Right, Role, rights_of
 from contracts.vocabulary import Scope
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.letter import LetterBox
 from services.policy.use_cases.calendar import Calendar
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
+from tests.integration.policy.people import a_person, two_owners
 
 pytestmark = pytest.mark.security("S6")
 
@@ -25,9 +27,27 @@ _BODIES: dict[str, object] = {
     "POST /v1/rules/comparison": {"rules": {"rules": []}},
     "POST /v1/rules": {"rules": {"rules": []}, "reason": "To begin with"},
     "POST /v1/rules/{version}/publication": {"replaces": None, "reason": "To begin with"},
+    "PUT /v1/settings": {"four_eyes": False},
 }
-# Routes for which another scope than manage is enough.
-_OTHER_SCOPES: dict[str, Scope] = {}
+# Routes for which managing is not enough, or not needed.
+_OTHER_RIGHTS: dict[str, Right] = {
+    "GET /v1/applications": Right.READ,
+    "GET /v1/applications/{application_id}": Right.READ,
+    "GET /v1/policies/{application_id}": Right.READ,
+    "PUT /v1/policies/{application_id}": Right.OWN,
+    "GET /v1/rules": Right.READ,
+    "GET /v1/rules/{version}": Right.READ,
+    "GET /v1/rules/{version}/changes": Right.READ,
+    "POST /v1/rules/{version}/publication": Right.OWN,
+    "POST /v1/subjects/search": Right.SUPPORT,
+    "GET /v1/subjects/{subject_ref}": Right.SUPPORT,
+    "GET /v1/settings": Right.READ,
+    "PUT /v1/settings": Right.OWN,
+    "GET /v1/proposals": Right.READ,
+    "GET /v1/proposals/{proposal_id}": Right.READ,
+    "POST /v1/proposals/{proposal_id}/approval": Right.OWN,
+    "DELETE /v1/proposals/{proposal_id}": Right.OWN,
+}
 _OPERATOR = "POST /v1/tenants"
 _OWNED = (
     "tenant",
@@ -39,6 +59,7 @@ _OWNED = (
     "rules_version",
     "rules_publication",
     "enforcement_said",
+    "proposal",
 )
 
 
@@ -56,7 +77,7 @@ async def test_every_route_is_documented(bench: Bench) -> None:
     }
 
     assert documented == set(_routes(bench))
-    assert len(documented) >= 14
+    assert len(documented) >= 26
 
 
 async def test_every_route_wants_a_key(bench: Bench) -> None:
@@ -67,19 +88,24 @@ async def test_every_route_wants_a_key(bench: Bench) -> None:
             assert response.status_code == 401, (method, path)
 
 
-async def test_every_route_wants_its_scope(bench: Bench, tenant: Tenant) -> None:
-    keys = {scope: await _key_with_only(tenant, scope) for scope in Scope}
+@pytest.mark.requirement("C1")
+async def test_every_route_wants_its_right(bench: Bench, tenant: Tenant) -> None:
+    keys = [
+        *[(rights_of(Role.APPLICATION, [one]), await _key_with_only(tenant, one)) for one in Scope],
+        *[(rights_of(one, SCOPES[one]), (await a_person(tenant, one)).api) for one in SCOPES],
+    ]
     for method, path in _routes(bench):
-        wanted = _OTHER_SCOPES.get(f"{method} {path}", Scope.MANAGE)
-        for scope, api in keys.items():
+        wanted = _OTHER_RIGHTS.get(f"{method} {path}", Scope.MANAGE)
+        for rights, api in keys:
             response = await api(method, _filled(path), _body(method, path))
 
             if f"{method} {path}" == _OPERATOR:
-                assert response.status_code == 401, (method, path, scope)
-            elif scope is wanted:
-                assert response.status_code in (200, 201, 404), (method, path, scope)
+                assert response.status_code == 401, (method, path, rights)
+            elif wanted in rights:
+                assert response.status_code in (200, 201, 404, 409), (method, path, rights)
             else:
-                assert response.status_code == 403, (method, path, scope)
+                assert response.status_code == 403, (method, path, rights)
+                assert response.json()["detail"] == wanted
 
 
 async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenant) -> None:
@@ -92,6 +118,7 @@ async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenan
         "application_id": there.json()["application_id"],
         "key_id": there.json()["key_id"],
         "subject_ref": subject.json()["subject_ref"],
+        "proposal_id": await _proposed(other),
     }
     before = await _state_of(other)
 
@@ -103,7 +130,7 @@ async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenan
             assert response.json()["code"] == "not_found"
             tried += 1
 
-    assert tried >= 8
+    assert tried >= 11
     assert await _state_of(other) == before
 
 
@@ -127,6 +154,7 @@ async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: 
     await tenant.api("POST", "/v1/rules", written)
     publication = {"replaces": None, "reason": "To begin with"}
     await tenant.api("POST", "/v1/rules/1/publication", publication)
+    await _proposed(tenant)
     pools = (bench.plumbing.app_pool, bench.plumbing.worker_pool)
     await Calendar(*pools, bench.plumbing.clock).look()
     tables = await bench.owner.fetch(
@@ -154,7 +182,9 @@ async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> Non
 
 
 def _filled(path: str) -> str:
-    return path.format(application_id=uuid4(), key_id=uuid4(), subject_ref=uuid4(), version=9)
+    return path.format(
+        application_id=uuid4(), key_id=uuid4(), subject_ref=uuid4(), version=9, proposal_id=uuid4()
+    )
 
 
 def _body(method: str, path: str) -> object:
@@ -168,6 +198,13 @@ async def _key_with_only(tenant: Tenant, scope: Scope) -> Api:
     return Api(tenant.api.http, made["key"])
 
 
+async def _proposed(tenant: Tenant) -> str:
+    anna, _ = await two_owners(tenant)
+    waiting = await anna.api("PUT", "/v1/settings", {"four_eyes": False})
+    proposal_id: str = waiting.json()["proposal_id"]
+    return proposal_id
+
+
 async def _claim_contact(bench: Bench, tenant: Tenant, subject_ref: str) -> None:
     body = {
         "tenant": str(tenant.tenant_id),
@@ -179,7 +216,6 @@ async def _claim_contact(bench: Bench, tenant: Tenant, subject_ref: str) -> None
     assert (await bench.call(CLAIM_CONTACT, body)).status_code == 200
 
 
-async def _state_of(tenant: Tenant) -> tuple[object, object]:
-    applications = await tenant.api("GET", "/v1/applications")
-    subjects = await tenant.api("GET", "/v1/subjects")
-    return applications.json(), subjects.json()
+async def _state_of(tenant: Tenant) -> list[object]:
+    places = ("applications", "subjects", "proposals", "settings")
+    return [(await tenant.api("GET", f"/v1/{place}")).json() for place in places]
