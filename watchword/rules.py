@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
 import httpx2
 import typer
@@ -16,9 +17,7 @@ _OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
 _SECONDS = 30
 
 Url = Annotated[str, typer.Option(envvar="WATCHWORD", help="The front door.")]
-KeyFile = Annotated[
-    Path | None, typer.Option(help="A file with the manage key; else $MANAGE is taken.")
-]
+KeyFile = Annotated[Path | None, typer.Option(help="A file with a key; else $MANAGE is taken.")]
 RulesFile = Annotated[Path, typer.Argument(help="A YAML file.", exists=True, dir_okay=False)]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the version.")]
 
@@ -85,11 +84,38 @@ def publish(version: int, url: Url, reason: Reason, key_file: KeyFile = None) ->
     _publish(url, key_file, version, replaces=replaces, reason=reason)
 
 
+@app.command("proposals")
+def proposals(url: Url, key_file: KeyFile = None) -> None:
+    """List what waits for a second owner, also of other acts than rules."""
+    for one in _call(url, key_file, "GET", "/v1/proposals?limit=100")["proposals"]:
+        if one["status"] == "waiting":
+            about = " ".join(f"{name}={value}" for name, value in one["content"].items())
+            _OUT.print(f"{one['proposal_id']}  {one['act']} {about}", markup=False, soft_wrap=True)
+            for words in one["because"]:
+                _OUT.print(f"    {words}", markup=False, soft_wrap=True)
+
+
+@app.command("approve")
+def approve(
+    proposal: Annotated[UUID, typer.Argument(help="What waits.")],
+    url: Url,
+    key_file: KeyFile = None,
+) -> None:
+    """Approve what another owner has proposed; with that it is done."""
+    found = _call(url, key_file, "POST", f"/v1/proposals/{proposal}/approval")
+    _OUT.print(f"{found['act']}: {found['status']}")
+
+
 def _publish(
     url: str, key_file: Path | None, version: int, *, replaces: int | None, reason: str
 ) -> None:
     body = {"replaces": replaces, "reason": reason}
     found = _call(url, key_file, "POST", f"/v1/rules/{version}/publication", body)
+    if "proposal_id" in found:
+        _OUT.print(f"version {version} waits for a second owner, because it asks for less:")
+        _show(found["because"])
+        _OUT.print(f"watchword rules approve {found['proposal_id']}", soft_wrap=True)
+        return
     _OUT.print(f"version {version} is in force ({found['digest'][:12]})")
 
 
