@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +31,7 @@ from contracts.rules import (
 from contracts.vocabulary import Factor
 from services.policy.domain.policy import ENROLLABLE
 from services.policy.domain.text import has_one_form
+from services.policy.domain.zones import known_zone
 
 # Every login goes through them in their order.
 _MOST_RULES = 200
@@ -42,8 +42,6 @@ _MOST_DAYS = 30
 _MOST_SKIPS = 50
 # At the ends of time a moment of one zone is none of another.
 _YEARS = range(1970, 9999)
-# Of the time zone database, but no places: the clock of whatever machine reads it, and none at all.
-_NO_PLACES = frozenset({"localtime", "Factory"})
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -51,18 +49,6 @@ def _one_form(text: str) -> str:
     if not has_one_form(text):
         raise ValueError("white space outside, unseen characters or text that is not NFC")
     return text
-
-
-@cache
-def _zones() -> frozenset[str]:
-    # Looks at every file of the time zone database: milliseconds, and the same each time.
-    return frozenset(available_timezones()) - _NO_PLACES
-
-
-def _known_zone(name: str) -> str:
-    if name not in _zones():
-        raise ValueError("not a time zone of the IANA database, such as Europe/Amsterdam")
-    return name
 
 
 _Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
@@ -125,7 +111,7 @@ class RulesText(BaseModel):
     """All rules of a tenant, in their order: the first that matches decides."""
 
     model_config = _STRICT
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     rules: Annotated[tuple[RuleText, ...], Field(max_length=_MOST_RULES)]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 import asyncpg
 import pytest
 
-from services.policy.domain import rules
+from services.policy.domain import zones
 from services.policy.store import rules as store
 from tests.integration.policy.bench import Bench, Tenant
 from tests.integration.policy.test_rules import _ALL, _OFF, _published, _written
@@ -140,7 +140,7 @@ async def test_a_page_of_versions_reads_the_time_zones_once(
         looked += 1
         return available_timezones()
 
-    monkeypatch.setattr(rules, "available_timezones", looks)
+    monkeypatch.setattr(zones, "available_timezones", looks)
 
     assert (await tenant.api("GET", "/v1/rules")).status_code == 200
 
