@@ -93,10 +93,15 @@ class Change(StrEnum):
 
 
 class TenantChanged(BaseModel):
-    """A tenant came or changed."""
+    """A tenant came or changed; `four_eyes` is its setting from now on.
+
+    `changed_by` is, here and below, the key that said so; only the operator has none.
+    """
 
     model_config = PUBLISHED
     change: Change
+    changed_by: UUID | None = None
+    four_eyes: bool | None = None
 
 
 class PolicyChanged(BaseModel):
@@ -141,6 +146,7 @@ class SubjectChanged(BaseModel):
     model_config = PUBLISHED
     change: Change
     version: int
+    changed_by: UUID | None = None
 
 
 class SubjectsImported(BaseModel):
@@ -166,6 +172,16 @@ class ApplicationChanged(BaseModel):
     application_id: UUID
     change: Change
     key_id: UUID | None
+    changed_by: UUID | None = None
+
+
+class RulesWritten(BaseModel):
+    """A version of a tenant's rules was written; it changes nothing before it is published."""
+
+    model_config = PUBLISHED
+    version: int
+    digest: str
+    written_by: UUID
 
 
 POLICY_STATE = EventType(
@@ -222,4 +238,12 @@ APPLICATION_CHANGED = EventType(
     EVENTS,
     ApplicationChanged,
     "An application or one of its keys was changed.",
+)
+RULES_WRITTEN = EventType(
+    "mfa.rules_written",
+    1,
+    Service.POLICY,
+    EVENTS,
+    RulesWritten,
+    "A version of a tenant's rules was written.",
 )

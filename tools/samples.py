@@ -10,12 +10,14 @@ from uuid import UUID, uuid5
 from msgspec.structs import replace
 from pydantic import BaseModel
 
+from contracts.approvals import APPROVAL_GIVEN, APPROVAL_REFUSED, APPROVAL_REQUESTED
 from contracts.envelope import EventType, about_application, about_person
 from contracts.policy import (
     APPLICATION_CHANGED,
     ENFORCEMENT_DUE,
     POLICY_CHANGED,
     RULES_PUBLISHED,
+    RULES_WRITTEN,
     SUBJECTS_IMPORTED,
     TENANT_CHANGED,
 )
@@ -30,10 +32,12 @@ _ABOUT_NO_PERSON = tuple(
     kind.name
     for kind in (
         *(TENANT_CHANGED, APPLICATION_CHANGED, POLICY_CHANGED),
-        *(RULES_PUBLISHED, ENFORCEMENT_DUE, SUBJECTS_IMPORTED),
+        *(RULES_PUBLISHED, RULES_WRITTEN, ENFORCEMENT_DUE, SUBJECTS_IMPORTED),
+        *(APPROVAL_REQUESTED, APPROVAL_GIVEN, APPROVAL_REFUSED),
     )
 )
 _BY_FIELD: Mapping[str, tuple[object, ...]] = {
+    "act": ("publish_rules", "end_four_eyes"),
     "acr": ("urn:watchword:acr:second-factor",),
     "amr": (("otp",), ("otp", "mfa"), ()),
     "digest": ("3f" * 32, "a0" * 32),

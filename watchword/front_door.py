@@ -1,14 +1,19 @@
 """The front door, as a command asks it: many requests over one connection, tried again."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
+import typer
+
+Url = Annotated[str, typer.Option(envvar="WATCHWORD", help="The front door.")]
+KeyFile = Annotated[Path | None, typer.Option(help="A file with a key; else $MANAGE is taken.")]
 
 _SECONDS = 30
 # A restart of a service takes less.
@@ -50,13 +55,27 @@ class FrontDoor:
             time.sleep(min(_LONGEST_WAIT, 0.2 * 2**number))
         raise AssertionError("the last try answers or raises")
 
+    def events(self, path: str, body: object) -> Iterator[dict[str, Any]]:
+        """Yield what is said while the answer is being made; the last one is the answer."""
+        headers = {"Accept": "text/event-stream"}
+        try:
+            with self.http.stream("POST", path, json=body, headers=headers) as answer:
+                if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                    answer.read()
+                    _content_of(answer)
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+        except httpx2.HTTPError as error:
+            raise NotAnsweredError(f"no answer: {type(error).__name__}") from None
+
 
 @contextmanager
 def front_door(url: str, key_file: Path | None) -> Iterator[FrontDoor]:
     """Open the front door; raises NotAnsweredError where there is no key."""
     key = key_file.read_text().strip() if key_file is not None else os.environ.get("MANAGE")
     if not key:
-        raise NotAnsweredError("a manage key is needed: --key-file, or $MANAGE")
+        raise NotAnsweredError("a key is needed: --key-file, or $MANAGE")
     headers = {"Authorization": f"Bearer {key}"}
     with httpx2.Client(base_url=url, headers=headers, timeout=_SECONDS) as http:
         yield FrontDoor(http)

@@ -1,26 +1,26 @@
 """watchword rules: look at a tenant's rules, compare a file with them, bring it into force."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
-import httpx2
 import typer
 from rich.console import Console
 
-from watchword.rules_file import UnreadableRulesError, read_rules, written_rules
+from watchword import surveys
+from watchword.front_door import KeyFile, NotAnsweredError, Url, front_door
+from watchword.rules_file import written_rules
+from watchword.surveys import RulesFile, rules_of
 
 app = typer.Typer(help="A tenant's rules, as files.", no_args_is_help=True)
 _OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
-_SECONDS = 30
 
-Url = Annotated[str, typer.Option(envvar="WATCHWORD", help="The front door.")]
-KeyFile = Annotated[
-    Path | None, typer.Option(help="A file with the manage key; else $MANAGE is taken.")
-]
-RulesFile = Annotated[Path, typer.Argument(help="A YAML file.", exists=True, dir_okay=False)]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the version.")]
+
+
+app.command("simulate")(surveys.simulate)
+app.command("coverage")(surveys.coverage)
 
 
 @app.command("list")
@@ -73,7 +73,7 @@ def apply(
         return
     if not yes:
         typer.confirm("Bring this into force?", abort=True)
-    body = {"rules": _read(file), "reason": reason}
+    body = {"rules": rules_of(file), "reason": reason}
     version = _call(url, key_file, "POST", "/v1/rules", body)["version"]
     _publish(url, key_file, version, replaces=replaces, reason=reason)
 
@@ -85,16 +85,43 @@ def publish(version: int, url: Url, reason: Reason, key_file: KeyFile = None) ->
     _publish(url, key_file, version, replaces=replaces, reason=reason)
 
 
+@app.command("proposals")
+def proposals(url: Url, key_file: KeyFile = None) -> None:
+    """List what waits for a second owner, also of other acts than rules."""
+    for one in _call(url, key_file, "GET", "/v1/proposals?limit=100")["proposals"]:
+        if one["status"] == "waiting":
+            about = " ".join(f"{name}={value}" for name, value in one["content"].items())
+            _OUT.print(f"{one['proposal_id']}  {one['act']} {about}", markup=False, soft_wrap=True)
+            for words in one["because"]:
+                _OUT.print(f"    {words}", markup=False, soft_wrap=True)
+
+
+@app.command("approve")
+def approve(
+    proposal: Annotated[UUID, typer.Argument(help="What waits.")],
+    url: Url,
+    key_file: KeyFile = None,
+) -> None:
+    """Approve what another owner has proposed; with that it is done."""
+    found = _call(url, key_file, "POST", f"/v1/proposals/{proposal}/approval")
+    _OUT.print(f"{found['act']}: {found['status']}")
+
+
 def _publish(
     url: str, key_file: Path | None, version: int, *, replaces: int | None, reason: str
 ) -> None:
     body = {"replaces": replaces, "reason": reason}
     found = _call(url, key_file, "POST", f"/v1/rules/{version}/publication", body)
+    if "proposal_id" in found:
+        _OUT.print(f"version {version} waits for a second owner, because it asks for less:")
+        _show(found["because"])
+        _OUT.print(f"watchword rules approve {found['proposal_id']}", soft_wrap=True)
+        return
     _OUT.print(f"version {version} is in force ({found['digest'][:12]})")
 
 
 def _compared(file: Path, url: str, key_file: Path | None) -> tuple[Sequence[str], int | None]:
-    found = _call(url, key_file, "POST", "/v1/rules/comparison", {"rules": _read(file)})
+    found = _call(url, key_file, "POST", "/v1/rules/comparison", {"rules": rules_of(file)})
     return found["changes"], found["in_force"]
 
 
@@ -102,13 +129,6 @@ def _in_force(url: str, key_file: Path | None) -> int | None:
     empty: object = {"rules": {"rules": []}}
     version: int | None = _call(url, key_file, "POST", "/v1/rules/comparison", empty)["in_force"]
     return version
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return read_rules(file.read_text(encoding="utf-8"))
-    except (UnreadableRulesError, UnicodeDecodeError) as error:
-        _fail(f"{file}: {error}")
 
 
 def _show(changes: Sequence[str]) -> None:
@@ -121,20 +141,11 @@ def _show(changes: Sequence[str]) -> None:
 def _call(
     url: str, key_file: Path | None, method: str, path: str, body: object = None
 ) -> dict[str, Any]:
-    key = key_file.read_text().strip() if key_file is not None else os.environ.get("MANAGE")
-    if not key:
-        _fail("a manage key is needed: --key-file, or $MANAGE")
-    headers = {"Authorization": f"Bearer {key}"}
     try:
-        answer = httpx2.request(
-            method, f"{url}{path}", json=body, headers=headers, timeout=_SECONDS
-        )
-        content: dict[str, Any] = answer.json()
-    except (httpx2.HTTPError, ValueError) as error:
-        _fail(f"{url} does not answer as Watchword does: {type(error).__name__}")
-    if answer.is_error:
-        _fail("\n".join([str(content.get("title")), *(content.get("errors") or [])]))
-    return content
+        with front_door(url, key_file) as door:
+            return door.ask(method, path, body=body)
+    except NotAnsweredError as error:
+        _fail(str(error))
 
 
 def _fail(words: str) -> NoReturn:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from watchword.front_door import FrontDoor, NotAnsweredError, front_door
+from watchword.front_door import FrontDoor, KeyFile, NotAnsweredError, Url, front_door
 from watchword.parts import UncutFileError, digest_of, parts_of
 
 app = typer.Typer(help="A tenant's subjects, as files.", no_args_is_help=True)
@@ -20,11 +20,6 @@ _LOOK_EVERY = 0.3
 _PAGE = 200
 _ENDED = ("finished", "cancelled")
 _WRITTEN = ("subject", "email", "label", "user_type", "groups", "language")
-
-Url = Annotated[str, typer.Option(envvar="WATCHWORD", help="The front door.")]
-KeyFile = Annotated[
-    Path | None, typer.Option(help="A file with the manage key; else $MANAGE is taken.")
-]
 
 
 class Kind(StrEnum):

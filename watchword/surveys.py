@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from watchword.front_door import FrontDoor, KeyFile, NotAnsweredError, Url, front_door
-from watchword.rules_file import RulesFile, rules_of
+from watchword.rules_file import UnreadableRulesError, read_rules
 
 _OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
 _WORDS = {
@@ -21,6 +22,7 @@ _WORDS = {
     "deny": "do not get in",
 }
 
+RulesFile = Annotated[Path, typer.Argument(help="A YAML file.", exists=True, dir_okay=False)]
 At = Annotated[
     datetime | None,
     typer.Option(formats=["%Y-%m-%dT%H:%M%z"], help="Such as 2027-02-01T08:00+0100; else now."),
@@ -50,15 +52,14 @@ def coverage(url: Url, at: At = None, key_file: KeyFile = None) -> None:
 
 
 def _asked(
-    body: Mapping[str, object], at: datetime | None, url: str, key_file: Any
+    body: Mapping[str, object], at: datetime | None, url: str, key_file: Path | None
 ) -> Mapping[str, Any]:
     sent = {**body, "at": at.isoformat()} if at is not None else dict(body)
     try:
         with front_door(url, key_file) as door:
             return _watched(door, sent)
     except NotAnsweredError as error:
-        _ERROR.print(str(error), markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+        _fail(str(error))
 
 
 def _watched(door: FrontDoor, body: Mapping[str, object]) -> Mapping[str, Any]:
@@ -71,6 +72,19 @@ def _watched(door: FrontDoor, body: Mapping[str, object]) -> Mapping[str, Any]:
                 return result
             progress.update(task, completed=step["done"], total=step["of"])
     raise NotAnsweredError("the answer ended before its result")
+
+
+def rules_of(file: Path) -> dict[str, Any]:
+    """Return the rules that a file holds, or end with what is wrong with it."""
+    try:
+        return read_rules(file.read_text(encoding="utf-8"))
+    except (UnreadableRulesError, UnicodeDecodeError) as error:
+        _fail(f"{file}: {error}")
+
+
+def _fail(words: str) -> NoReturn:
+    _ERROR.print(words, markup=False, soft_wrap=True)
+    raise typer.Exit(2)
 
 
 def _prices(said: list[str]) -> Mapping[str, str]:

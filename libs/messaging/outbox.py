@@ -25,21 +25,28 @@ WITH ordered AS (
 )
 SELECT sequence FROM ordered
 """
-# The same for many keys, locked in their order. A missing body stays missing: a tombstone.
+
+# As above for many events: those of one key get their places in the order in which they are given,
+# and the rows of event_order are locked in the order of their keys. A missing body stays missing.
 _ANNOUNCE_MANY = """
 WITH given AS (
-    SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
-        AS g (id, topic, key, type, body)
+    SELECT *, row_number() OVER (PARTITION BY ordered_by ORDER BY place) AS nth,
+              count(*) OVER (PARTITION BY ordered_by) AS beside
+    FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+        WITH ORDINALITY AS g(id, topic, key, type, body, ordered_by, place)
 ), ordered AS (
     INSERT INTO event_order AS o (tenant_id, key, sequence)
-    SELECT $1, topic || ' ' || key, 1 FROM given ORDER BY (topic || ' ' || key) COLLATE "C"
-    ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = o.sequence + 1
-    RETURNING o.key, o.sequence
+    SELECT $1, ordered_by, count(*) FROM given GROUP BY ordered_by ORDER BY ordered_by COLLATE "C"
+    ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = o.sequence + excluded.sequence
+    RETURNING key, sequence
+), placed AS (
+    SELECT given.*, ordered.sequence - beside + nth AS sequence
+    FROM given JOIN ordered ON ordered.key = given.ordered_by
 )
 INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, tenant_id, sequence)
-SELECT given.id, topic, given.key, type,
+SELECT id, topic, key, type,
        convert_to('{"sequence":"' || sequence || '",' || substr(body, 2), 'UTF8'), $1, sequence
-FROM given JOIN ordered ON ordered.key = topic || ' ' || given.key
+FROM placed
 """
 
 
@@ -68,23 +75,24 @@ async def announce(tx: Connection, *, topic: str, event: CloudEvent) -> int:
 async def announce_many(
     tx: Connection, tenant: UUID, announcements: Sequence[tuple[str, CloudEvent]]
 ) -> None:
-    """Put events of one tenant into the outbox at once, each with its topic.
+    """Put one tenant's events into the outbox, each for its topic, with one statement.
 
-    A topic and key may come once. They are locked in the order that `announce` asks for.
+    A transaction that calls this more than once does so in the order that `announce` asks for.
     """
-    trace = current_traceparent()
     events = [
-        replace(event, traceparent=trace) if event.traceparent is None else event
+        replace(event, traceparent=event.traceparent or current_traceparent())
         for _, event in announcements
     ]
+    topics = [topic for topic, _ in announcements]
     await tx.execute(
         _ANNOUNCE_MANY,
         tenant,
         [event.id for event in events],
-        [topic for topic, _ in announcements],
+        topics,
         [event.key for event in events],
         [event.type for event in events],
         [body_without_sequence(event) for event in events],
+        [f"{topic} {event.key}" for topic, event in zip(topics, events, strict=True)],
     )
 
 
@@ -93,5 +101,13 @@ async def announce_tombstones(
 ) -> None:
     """Put records without a value into the outbox: Kafka then forgets what it has of these keys."""
     count = len(keys)
-    ids, empty = [new_id() for _ in keys], [None] * count
-    await tx.execute(_ANNOUNCE_MANY, tenant, ids, [topic] * count, keys, [kind] * count, empty)
+    await tx.execute(
+        _ANNOUNCE_MANY,
+        tenant,
+        [new_id() for _ in keys],
+        [topic] * count,
+        keys,
+        [kind] * count,
+        [None] * count,
+        [f"{topic} {key}" for key in keys],
+    )

@@ -1,8 +1,20 @@
 """What happened, in the published language: facts for everybody, states for copies; pure."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace as changed_event
+
+from contracts.approvals import (
+    APPROVAL_GIVEN,
+    APPROVAL_REFUSED,
+    APPROVAL_REQUESTED,
+    ApprovalGiven,
+    ApprovalRefused,
+    ApprovalRequested,
+)
 from contracts.envelope import Data, EventType, about_application, about_person
 from contracts.policy import (
     APPLICATION_CHANGED,
@@ -11,6 +23,7 @@ from contracts.policy import (
     POLICY_CHANGED,
     POLICY_STATE,
     RULES_PUBLISHED,
+    RULES_WRITTEN,
     SUBJECT_CHANGED,
     SUBJECT_STATE,
     SUBJECTS_IMPORTED,
@@ -23,6 +36,7 @@ from contracts.policy import (
     PolicyChanged,
     PolicyState,
     RulesPublished,
+    RulesWritten,
     SubjectChanged,
     SubjectsImported,
     SubjectState,
@@ -35,7 +49,9 @@ from libs.messaging.cloud_event import CloudEvent
 from services.policy.domain.application import Application, Key
 from services.policy.domain.calendar import required_from
 from services.policy.domain.imports import State, SubjectImport
+from services.policy.domain.owners import Settings
 from services.policy.domain.policy import Policy
+from services.policy.domain.proposals import Proposal, Status
 from services.policy.domain.subject import Unnamed
 from services.policy.domain.versions import RulesVersion
 
@@ -48,12 +64,28 @@ def tenant_created(tenant: UUID, *, now: datetime) -> Announcement:
     return _of_application(TENANT_CHANGED, data, tenant=tenant, about=tenant, now=now)
 
 
+def settings_changed(
+    tenant: UUID, settings: Settings, *, changed_by: UUID, now: datetime
+) -> Announcement:
+    """A tenant has chosen something else for itself."""
+    data = TenantChanged(change=Change.UPDATED, changed_by=changed_by, four_eyes=settings.four_eyes)
+    return _of_application(TENANT_CHANGED, data, tenant=tenant, about=tenant, now=now)
+
+
 def application_changed(
-    tenant: UUID, application: Application, *, change: Change, key_id: UUID | None, now: datetime
+    tenant: UUID,
+    application: Application,
+    *,
+    change: Change,
+    key_id: UUID | None,
+    changed_by: UUID,
+    now: datetime,
 ) -> tuple[Announcement, ...]:
-    """An application is now like this, for this reason."""
+    """An application is now like this, for this reason, because the holder of a key said so."""
     about = application.application_id
-    fact = ApplicationChanged(application_id=about, change=change, key_id=key_id)
+    fact = ApplicationChanged(
+        application_id=about, change=change, key_id=key_id, changed_by=changed_by
+    )
     state = application_state(application)
     return (
         _of_application(APPLICATION_CHANGED, fact, tenant=tenant, about=about, now=now),
@@ -80,6 +112,29 @@ def policy_changed(
     )
 
 
+def policies_ruled(
+    tenant: UUID, policies: Iterable[Policy], *, changed_by: UUID, now: datetime
+) -> list[Announcement]:
+    """Applications now are under these rules; rules that many have in common are written once."""
+    written: dict[int, object] = {}
+    said: list[Announcement] = []
+    for policy in policies:
+        ruled = policy.ruled
+        if id(ruled) not in written:
+            written[id(ruled)] = [rule.model_dump(mode="json") for rule in ruled.rules]
+        bare = replace(policy, ruled=replace(ruled, rules=()))
+        fact, (topic, state) = policy_changed(tenant, bare, changed_by=changed_by, now=now)
+        whole = changed_event(state, data=state.data | {"rules": written[id(ruled)]})
+        said += [fact, (topic, whole)]
+    return said
+
+
+def rules_written(tenant: UUID, written: RulesVersion, *, by: UUID, now: datetime) -> Announcement:
+    """A version of the tenant's rules is there."""
+    data = RulesWritten(version=written.version, digest=written.digest, written_by=by)
+    return _of_application(RULES_WRITTEN, data, tenant=tenant, about=tenant, now=now)
+
+
 def rules_published(
     tenant: UUID, found: RulesVersion, *, replaced: int | None, by: UUID, now: datetime
 ) -> Announcement:
@@ -103,12 +158,34 @@ def enforcement_due(
     return _of_application(ENFORCEMENT_DUE, data, tenant=tenant, about=tenant, now=now)
 
 
+def approval_requested(tenant: UUID, proposal: Proposal, *, now: datetime) -> Announcement:
+    """An act waits for a second owner."""
+    about, act = proposal.proposal_id, proposal.act.act
+    data = ApprovalRequested(proposal_id=about, act=act, requested_by=proposal.proposed_by)
+    return _of_application(APPROVAL_REQUESTED, data, tenant=tenant, about=tenant, now=now)
+
+
+def approval_decided(tenant: UUID, proposal: Proposal, *, by: UUID, now: datetime) -> Announcement:
+    """A proposal is approved, or refused."""
+    about, act, asked_by = proposal.proposal_id, proposal.act.act, proposal.proposed_by
+    if proposal.decided is Status.APPROVED:
+        given = ApprovalGiven(proposal_id=about, act=act, requested_by=asked_by, given_by=by)
+        return _of_application(APPROVAL_GIVEN, given, tenant=tenant, about=tenant, now=now)
+    refused = ApprovalRefused(proposal_id=about, act=act, requested_by=asked_by, refused_by=by)
+    return _of_application(APPROVAL_REFUSED, refused, tenant=tenant, about=tenant, now=now)
+
+
 def subject_changed(
-    tenant: UUID, subject: Unnamed, *, change: Change, now: datetime
+    tenant: UUID,
+    subject: Unnamed,
+    *,
+    change: Change,
+    now: datetime,
+    changed_by: UUID | None = None,
 ) -> tuple[Announcement, ...]:
     """A subject is now like this, for this reason; what names the person is left out."""
     about, attributes = subject.subject_ref, subject.attributes
-    fact = SubjectChanged(change=change, version=subject.version)
+    fact = SubjectChanged(change=change, version=subject.version, changed_by=changed_by)
     state = SubjectState(
         subject_ref=about,
         version=subject.version,
@@ -170,6 +247,7 @@ def _published_key(key: Key) -> ApplicationKey:
         scopes=tuple(scope for scope in Scope if scope in key.scopes),
         mode=key.mode,
         revoked=key.revoked,
+        role=key.role,
     )
 
 

@@ -24,7 +24,9 @@ from services.policy.api.imports import import_routes
 from services.policy.api.internal import internal_routes
 from services.policy.api.logins import login_routes
 from services.policy.api.policies import policy_routes
+from services.policy.api.proposals import proposal_routes
 from services.policy.api.rules import rules_routes
+from services.policy.api.settings import settings_routes
 from services.policy.api.subjects import subject_routes
 from services.policy.api.surveys import survey_routes
 from services.policy.api.tenants import tenant_routes
@@ -38,11 +40,14 @@ from services.policy.use_cases.contacts import Contacts
 from services.policy.use_cases.housekeeping import Housekeeping
 from services.policy.use_cases.importing import Importing
 from services.policy.use_cases.imports import Imports
+from services.policy.use_cases.keys import Keys
 from services.policy.use_cases.logins import Logins
 from services.policy.use_cases.part_seals import PartSeals
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
+from services.policy.use_cases.proposals import Proposals
 from services.policy.use_cases.rules import Rules
+from services.policy.use_cases.settings import TenantSettings
 from services.policy.use_cases.subjects import Subjects
 from services.policy.use_cases.surveys import Surveys
 from services.policy.use_cases.tenants import Tenants
@@ -151,20 +156,22 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
             Service.RECOVERY: plumbing.client(Service.RECOVERY, settings.recovery_url),
         }
     )
-    subjects = Subjects(pool, PersonalSeals(plumbing.data_keys), clock=clock)
+    subjects = Subjects(pool, PersonalSeals(plumbing.data_keys), clock=clock, keepers=keepers)
     find = Callers(pool).find
     public = public_app(
         SERVICE,
         title="Watchword: tenants, applications, subjects, policies",
         routers=[
             tenant_routes(Tenants(pool, clock), operator_key_digest=settings.operator_key_digest),
-            application_routes(Applications(pool, clock, keepers=keepers), find),
+            application_routes(Applications(pool, clock), Keys(pool, clock, keepers), find),
             policy_routes(Policies(pool, clock), find),
             rules_routes(Rules(pool, clock), find),
             survey_routes(Surveys(pool, clock), find, clock),
             subject_routes(subjects, find),
             login_routes(Logins(pool, subjects.seals), find),
             import_routes(_imports(plumbing), find),
+            settings_routes(TenantSettings(pool, clock), find),
+            proposal_routes(Proposals(pool, clock), find, clock),
         ],
     )
 

@@ -16,7 +16,8 @@ from services.policy.api.schemas import (
 from services.policy.domain.application import Application, Key
 from services.policy.domain.policy import Policy
 from services.policy.domain.subject import Subject
-from services.policy.use_cases.applications import IssuedKey, NewApplication
+from services.policy.use_cases.applications import NewApplication
+from services.policy.use_cases.keys import IssuedKey
 
 
 def never_stored(response: Response) -> None:
@@ -59,6 +60,8 @@ def key_issued(issued: IssuedKey, application_id: UUID) -> KeyIssued:
         key=issued.secret.text,
         scopes=_in_order(issued.key.scopes),
         mode=issued.key.mode,
+        role=issued.key.role,
+        holder=issued.key.holder,
     )
 
 
@@ -79,7 +82,12 @@ def subject_shown(subject: Subject) -> SubjectShown:
 
 def _key_shown(key: Key) -> KeyShown:
     return KeyShown(
-        key_id=key.key_id, scopes=_in_order(key.scopes), mode=key.mode, revoked=key.revoked
+        key_id=key.key_id,
+        scopes=_in_order(key.scopes),
+        mode=key.mode,
+        revoked=key.revoked,
+        role=key.role,
+        holder=key.holder,
     )
 
 

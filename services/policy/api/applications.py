@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
+from contracts.roles import Right
 from contracts.vocabulary import Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
@@ -15,6 +16,7 @@ from services.policy.api.answers import (
     never_stored,
 )
 from services.policy.api.problems import accepted
+from services.policy.api.proposals import KeyProposed, waiting
 from services.policy.api.schemas import (
     ApplicationBody,
     ApplicationCreated,
@@ -27,11 +29,13 @@ from services.policy.api.schemas import (
 )
 from services.policy.domain.policy import Terms
 from services.policy.use_cases.applications import Applications
+from services.policy.use_cases.keys import Keys, Wanted
 
 
-def application_routes(applications: Applications, find: FindCaller) -> APIRouter:
+def application_routes(applications: Applications, keys: Keys, find: FindCaller) -> APIRouter:
     """Make the routes of applications."""
     manager = Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+    reader = Annotated[Caller, Depends(caller_with(Right.READ, find))]
     router = APIRouter(
         prefix="/v1/applications",
         tags=["applications"],
@@ -39,35 +43,44 @@ def application_routes(applications: Applications, find: FindCaller) -> APIRoute
         responses={**documented(401, 403, 404, 422)},
     )
 
-    @router.post("", status_code=201, description="Its first key is shown this once.")
+    @router.post(
+        "",
+        status_code=201,
+        description="Its first key is shown this once. Another policy than the standard one, and"
+        " an owner's key, are an owner's to give.",
+        responses={**documented(409)},
+    )
     async def create_application(caller: manager, body: ApplicationBody) -> ApplicationCreated:
         terms = Terms(body.policy.requirement, factors=body.policy.factors)
-        made = await applications.create(
-            caller, body.name, mode=body.mode, scopes=body.scopes, terms=terms
-        )
+        made = await applications.create(caller, body.name, wanted=_wanted(body), terms=terms)
         return application_created(accepted(made))
 
     @router.get("", description="All of the tenant, with policies and keys, but no key's secret.")
-    async def list_applications(caller: manager) -> ApplicationList:
+    async def list_applications(caller: reader) -> ApplicationList:
         found = await applications.load_all(caller.tenant_id)
         return ApplicationList(applications=[application_shown(*one) for one in found])
 
     @router.get("/{application_id}", description="With its policy and keys, but no key's secret.")
-    async def get_application(caller: manager, application_id: UUID) -> ApplicationShown:
+    async def get_application(caller: reader, application_id: UUID) -> ApplicationShown:
         found = await applications.load(caller.tenant_id, application_id)
         return application_shown(*accepted(found))
 
     @router.post(
         "/{application_id}/keys",
         status_code=201,
-        description="Shown this once. Two of a mode may be in force, for a change without a gap.",
-        responses={**documented(409)},
+        description="Shown this once. Two of a mode and a holder may be in force, for a change"
+        " without a gap. With 202 an owner's key is in force only when another owner approves.",
+        responses={202: {"model": KeyProposed}, **documented(409)},
     )
-    async def issue_key(caller: manager, application_id: UUID, body: KeyBody) -> KeyIssued:
-        issued = await applications.add_key(
-            caller.tenant_id, application_id, mode=body.mode, scopes=body.scopes
-        )
-        return key_issued(accepted(issued), application_id)
+    async def issue_key(
+        caller: manager, application_id: UUID, body: KeyBody, response: Response
+    ) -> KeyIssued | KeyProposed:
+        issued = accepted(await keys.add(caller, application_id, _wanted(body)))
+        if issued.proposal is not None:
+            response.status_code = 202
+            shown = waiting(issued.proposal)
+            return KeyProposed(**shown.model_dump(), key=issued.secret.text)
+        return key_issued(issued, application_id)
 
     @router.delete(
         "/{application_id}/keys/{key_id}",
@@ -77,7 +90,7 @@ def application_routes(applications: Applications, find: FindCaller) -> APIRoute
     async def revoke_key(
         caller: manager, application_id: UUID, key_id: UUID, response: Response
     ) -> Revocation:
-        outcome = await applications.revoke_key(caller.tenant_id, application_id, key_id)
+        outcome = await keys.revoke(caller, application_id, key_id)
         effective = accepted(outcome)
         response.status_code = 200 if effective else 202
         return Revocation(
@@ -85,3 +98,7 @@ def application_routes(applications: Applications, find: FindCaller) -> APIRoute
         )
 
     return router
+
+
+def _wanted(body: KeyBody) -> Wanted:
+    return Wanted(body.mode, scopes=body.may, role=body.role, holder=body.holder)

@@ -22,9 +22,33 @@ _ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
         *(409, "too_many_keys"),
         "Two keys of this mode are in force: revoke one",
     ),
-    Refusal.LAST_MANAGE_KEY: (
-        *(409, "last_manage_key"),
-        "The tenant's last manage key has to stay",
+    Refusal.LAST_OWNER_KEY: (
+        *(409, "last_owner_key"),
+        "The tenant's last owner's key has to stay",
+    ),
+    Refusal.OWNER_NEEDED: (403, "owner_needed", "Only an owner of the tenant may do this"),
+    Refusal.TWO_OWNERS_NEEDED: (
+        *(409, "two_owners_needed"),
+        "Four eyes need two people who hold owners' keys",
+    ),
+    Refusal.HOLDER_NEEDED: (
+        *(403, "holder_needed"),
+        "While four eyes are on, an owner does this with a key that says whose it is",
+    ),
+    Refusal.SECOND_PERSON_NEEDED: (
+        *(403, "second_person_needed"),
+        "Another person than the one who proposed this has to approve it, with a key of their own",
+    ),
+    Refusal.FOUR_EYES: (
+        *(409, "four_eyes"),
+        "While four eyes are on, it comes with the standard policy and no owner's key",
+    ),
+    Refusal.HOLDER_UNKNOWN: (422, "holder_unknown", "The holder is no subject of this tenant"),
+    Refusal.PROPOSAL_DECIDED: (409, "proposal_decided", "This is decided already"),
+    Refusal.PROPOSAL_EXPIRED: (409, "proposal_expired", "This was proposed too long ago"),
+    Refusal.PROPOSAL_STALE: (
+        *(409, "proposal_stale"),
+        "It was compared with what is no longer so: propose it again",
     ),
     Refusal.NO_FACTOR: (422, "no_factor", "A policy that requires a factor has to allow one"),
     Refusal.FACTOR_NOT_AVAILABLE: (

@@ -4,14 +4,17 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from contracts.roles import Right
 from contracts.vocabulary import Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.policy.api.answers import never_stored
 from services.policy.api.problems import accepted
+from services.policy.api.proposals import ProposalShown, waiting
+from services.policy.domain.proposals import Proposal
 from services.policy.domain.rules import RulesText
 from services.policy.domain.text import has_one_form
 from services.policy.use_cases.rules import Rules, Shown
@@ -97,6 +100,8 @@ class ChangesShown(BaseModel):
 def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
     """Make the routes of rules."""
     manager = Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+    reader = Annotated[Caller, Depends(caller_with(Right.READ, find))]
+    owner = Annotated[Caller, Depends(caller_with(Right.OWN, find))]
     router = APIRouter(
         prefix="/v1/rules",
         tags=["rules"],
@@ -115,7 +120,7 @@ def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
 
     @router.get("", description="All versions, the newest first.")
     async def list_rules(
-        caller: manager,
+        caller: reader,
         before: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> RulesList:
@@ -126,7 +131,7 @@ def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
         return RulesList(versions=found, next_before=following)
 
     @router.get("/{version}", description="What it says, who wrote it, when it was in force.")
-    async def get_rules(caller: manager, version: _Version) -> RulesShown:
+    async def get_rules(caller: reader, version: _Version) -> RulesShown:
         return _shown(accepted(await rules.load(caller.tenant_id, version)))
 
     @router.get(
@@ -134,7 +139,7 @@ def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
         description="What would change: against the version in force, or the one named.",
     )
     async def get_changes(
-        caller: manager,
+        caller: reader,
         version: _Version,
         since: Annotated[int | None, Query(ge=1, le=_MOST)] = None,
     ) -> ChangesShown:
@@ -144,12 +149,15 @@ def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
     @router.post(
         "/{version}/publication",
         description="Brings a version into force for all applications; an older one rolls back.",
-        responses={**documented(409)},
+        responses={202: {"model": ProposalShown}, **documented(409)},
     )
     async def publish_rules(
-        caller: manager, version: _Version, body: PublicationBody
-    ) -> RulesShown:
+        caller: owner, version: _Version, body: PublicationBody, response: Response
+    ) -> RulesShown | ProposalShown:
         published = await rules.publish(caller, version, replaces=body.replaces, reason=body.reason)
+        if isinstance(published, Proposal):
+            response.status_code = 202
+            return waiting(published)
         return _shown(accepted(published))
 
     return router

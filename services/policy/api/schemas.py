@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from contracts.roles import SCOPES, Role
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope
 from services.policy.domain.policy import STANDARD_TERMS
@@ -23,7 +24,7 @@ class TenantBody(BaseModel):
 
 
 class TenantCreated(BaseModel):
-    """The key manages everything of the tenant and is shown this once."""
+    """The key is the first owner's and is shown this once."""
 
     tenant_id: UUID
     name: str
@@ -44,20 +45,37 @@ class PolicyShown(BaseModel):
     factors: list[Factor]
 
 
-class ApplicationBody(BaseModel):
+class KeyBody(BaseModel):
+    """`holder` is the subject_ref of whom a key is that has another role than application."""
+
     model_config = _STRICT
-    name: Name
-    mode: KeyMode = KeyMode.TEST
     scopes: Scopes = frozenset({Scope.ENROLL, Scope.VERIFY})
+    mode: KeyMode = KeyMode.TEST
+    role: Role = Role.APPLICATION
+    holder: UUID | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> Self:
+        persons = self.role is not Role.APPLICATION
+        if persons and "scopes" in self.model_fields_set:
+            raise ValueError("scopes are an application's to choose: a role has its own")
+        if persons != (self.holder is not None):
+            raise ValueError("every role but application needs a holder, and only these have one")
+        return self
+
+    @property
+    def may(self) -> frozenset[Scope]:
+        """Return the scopes of the key."""
+        return SCOPES.get(self.role, self.scopes)
+
+
+class ApplicationBody(KeyBody):
+    """An application and its first key."""
+
+    name: Name
     policy: TermsBody = TermsBody(
         requirement=STANDARD_TERMS.requirement, factors=STANDARD_TERMS.factors
     )
-
-
-class KeyBody(BaseModel):
-    model_config = _STRICT
-    scopes: Scopes = frozenset({Scope.ENROLL, Scope.VERIFY})
-    mode: KeyMode = KeyMode.TEST
 
 
 class KeyShown(BaseModel):
@@ -65,6 +83,8 @@ class KeyShown(BaseModel):
     scopes: list[Scope]
     mode: KeyMode
     revoked: bool
+    role: Role
+    holder: UUID | None
 
 
 class KeyIssued(BaseModel):
@@ -75,6 +95,8 @@ class KeyIssued(BaseModel):
     key: str
     scopes: list[Scope]
     mode: KeyMode
+    role: Role
+    holder: UUID | None
 
 
 class ApplicationCreated(KeyIssued):

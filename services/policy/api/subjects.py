@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
+from contracts.roles import Right
 from contracts.vocabulary import Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
@@ -27,6 +28,7 @@ _BEFORE_ALL = UUID(int=0)
 def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
     """Make the routes of subjects."""
     manager = Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+    helper = Annotated[Caller, Depends(caller_with(Right.SUPPORT, find))]
     router = APIRouter(
         prefix="/v1/subjects",
         tags=["subjects"],
@@ -41,11 +43,11 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
         responses={**documented(409)},
     )
     async def create_subject(caller: manager, body: SubjectBody) -> SubjectShown:
-        made = await subjects.create(caller.tenant_id, personal_of(body), attributes_of(body))
+        made = await subjects.create(caller, personal_of(body), attributes_of(body))
         return subject_shown(accepted(made))
 
     @router.post("/search", description="By the application's own id, which no address may hold.")
-    async def search_subject(caller: manager, body: SubjectSearch) -> SubjectShown:
+    async def search_subject(caller: helper, body: SubjectSearch) -> SubjectShown:
         return subject_shown(accepted(await subjects.find(caller.tenant_id, body.subject)))
 
     @router.get(
@@ -63,7 +65,7 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
         return SubjectPage(subjects=page, next_cursor=page[-1].subject_ref if more else None)
 
     @router.get("/{subject_ref}", description="By the id that events name.")
-    async def get_subject(caller: manager, subject_ref: UUID) -> SubjectShown:
+    async def get_subject(caller: helper, subject_ref: UUID) -> SubjectShown:
         return subject_shown(accepted(await subjects.load(caller.tenant_id, subject_ref)))
 
     @router.patch(
@@ -74,16 +76,18 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
     async def change_subject(
         caller: manager, subject_ref: UUID, body: SubjectPatch
     ) -> SubjectShown:
-        changed = await subjects.change(caller.tenant_id, subject_ref, _change(body))
+        changed = await subjects.change(caller, subject_ref, _change(body))
         return subject_shown(accepted(changed))
 
     @router.delete(
         "/{subject_ref}",
         status_code=204,
-        description="What names the person is erased here, and by event everywhere else.",
+        description="What names the person is erased here, and by event everywhere else; the keys"
+        " that the person holds are revoked.",
+        responses={**documented(409)},
     )
     async def delete_subject(caller: manager, subject_ref: UUID) -> None:
-        refusal = await subjects.delete(caller.tenant_id, subject_ref)
+        refusal = await subjects.delete(caller, subject_ref)
         if refusal is not None:
             raise problem_of(refusal)
 

@@ -1,10 +1,12 @@
-"""An application and its keys: how many there may be, and which must stay."""
+"""An application and its keys: how many there may be, and whose they are."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from contracts.roles import Role
 from contracts.vocabulary import KeyMode, Scope
+from services.policy.domain.owners import Owners, refusal_without
 from services.policy.domain.refusals import Refusal
 
 # The old one and the new one, so that a key can be changed without a moment without any.
@@ -13,13 +15,15 @@ KEYS_IN_FORCE = 2
 
 @dataclass(frozen=True)
 class Key:
-    """A key of an application; the key itself is known to nobody but its holder."""
+    """A key of an application, or of the person who is its `holder`, whoever knows it."""
 
     key_id: UUID
     digest: str = field(repr=False)
     scopes: frozenset[Scope]
     mode: KeyMode
     revoked: bool
+    role: Role = Role.APPLICATION
+    holder: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -46,28 +50,44 @@ def new_application(
 
 
 def with_key(application: Application, key: Key) -> Application | Refusal:
-    """Add a key, unless there are as many of its mode in force as there may be."""
+    """Add a key, unless its holder has as many of its mode in force as there may be."""
     rivals = [one for one in application.keys if one.mode == key.mode and not one.revoked]
-    if len(rivals) >= KEYS_IN_FORCE:
+    if len([one for one in rivals if one.holder == key.holder]) >= KEYS_IN_FORCE:
         return Refusal.TOO_MANY_KEYS
     return replace(application, version=application.version + 1, keys=(*application.keys, key))
 
 
 def without_key(
-    application: Application, key_id: UUID, *, manage_keys: frozenset[UUID]
+    application: Application, key_id: UUID, *, owners: Owners, by_owner: bool
 ) -> Application | Refusal:
-    """Revoke a key; `manage_keys` are the tenant's in force, of which one has to stay.
+    """Revoke a key; `owners` are the tenant's, of whom enough have to stay.
 
     Revoking again changes nothing and returns the application itself.
     """
     key = next((one for one in application.keys if one.key_id == key_id), None)
     if key is None:
         return Refusal.UNKNOWN
+    if key.role is Role.OWNER and not by_owner:
+        return Refusal.OWNER_NEEDED
     if key.revoked:
         return application
-    if manage_keys == {key_id}:
-        return Refusal.LAST_MANAGE_KEY
+    refusal = refusal_without(owners, frozenset({key_id}))
+    return refusal or _revoked(application, frozenset({key_id}))
+
+
+def without_holder(application: Application, holder: UUID) -> Application:
+    """Revoke what a person holds who goes; whoever may do so was asked before."""
+    return _revoked(application, keys_of(application, holder))
+
+
+def keys_of(application: Application, holder: UUID) -> frozenset[UUID]:
+    """Return the keys in force that a person holds."""
+    held = (one for one in application.keys if one.holder == holder and not one.revoked)
+    return frozenset(one.key_id for one in held)
+
+
+def _revoked(application: Application, gone: frozenset[UUID]) -> Application:
     keys = tuple(
-        replace(one, revoked=True) if one.key_id == key_id else one for one in application.keys
+        replace(one, revoked=True) if one.key_id in gone else one for one in application.keys
     )
     return replace(application, version=application.version + 1, keys=keys)

@@ -1,9 +1,13 @@
 """What is different between two versions of a tenant's rules, in words."""
 
+import json
+import re
 from collections.abc import Iterator
 
 from services.policy.domain.rules import RulesText, RuleText
 
+# Every other word stands in marks, so that nobody takes one for two, or for "none".
+_PLAIN = re.compile(r"(?!none$)[\w.:@/+-]+")
 _FIELDS = tuple(name for name in RuleText.model_fields if name != "name")
 
 
@@ -49,6 +53,10 @@ def _said(value: object) -> str:
             named = [f"{field} {_said(words)}" for field, words in value.items() if words]
             return f"({'; '.join(named)})" if named else "everybody"
         case list():
-            return " ".join(map(str, value)) or "none"
+            return " ".join(_marked(str(one)) for one in value) or "none"
         case _:
             return str(value)
+
+
+def _marked(word: str) -> str:
+    return word if _PLAIN.fullmatch(word) else json.dumps(word, ensure_ascii=False)

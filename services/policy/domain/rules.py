@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
 from typing import Annotated, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -20,10 +19,19 @@ from pydantic import (
     field_validator,
 )
 
-from contracts.rules import Disabler, Match, RecoveryMeans, Rule, RuleRequirement, Strength
+from contracts.rules import (
+    STRONG_ENOUGH,
+    Disabler,
+    Match,
+    RecoveryMeans,
+    Rule,
+    RuleRequirement,
+    Strength,
+)
 from contracts.vocabulary import Factor
 from services.policy.domain.policy import ENROLLABLE
 from services.policy.domain.text import has_one_form
+from services.policy.domain.zones import known_zone
 
 # Every login goes through them in their order.
 _MOST_RULES = 200
@@ -32,6 +40,8 @@ _MOST_NAMED = 1000
 _MOST_DAYS = 30
 # Whoever may put off enrolling more often than this is not asked for it.
 _MOST_SKIPS = 50
+# At the ends of time a moment of one zone is none of another.
+_YEARS = range(1970, 9999)
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -39,18 +49,6 @@ def _one_form(text: str) -> str:
     if not has_one_form(text):
         raise ValueError("white space outside, unseen characters or text that is not NFC")
     return text
-
-
-@cache
-def _zones() -> frozenset[str]:
-    # Looks at every file of the time zone database: milliseconds, and the same each time.
-    return frozenset(available_timezones())
-
-
-def _known_zone(name: str) -> str:
-    if name not in _zones():
-        raise ValueError("not a time zone of the IANA database, such as Europe/Amsterdam")
-    return name
 
 
 _Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_form)]
@@ -113,7 +111,7 @@ class RulesText(BaseModel):
     """All rules of a tenant, in their order: the first that matches decides."""
 
     model_config = _STRICT
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     rules: Annotated[tuple[RuleText, ...], Field(max_length=_MOST_RULES)]
 
 
@@ -181,12 +179,14 @@ def _mistakes_of(rule: RuleText, zone: ZoneInfo, applications: frozenset[UUID]) 
         yield "it requires nothing that could be put off"
     if rule.enforced is not None and not rule.skips:
         yield "it is enforced from its start on, because skips is 0"
-    yield from _mistakes_of_factors(rule, zone)
+    yield from _mistakes_of_factors(rule)
 
 
 def _mistakes_of_times(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
     for local in (rule.starts, rule.enforced, rule.ends):
-        if local is not None and not _exists(local, zone):
+        if local is not None and local.year not in _YEARS:
+            yield f"{local} is not in the years from {_YEARS[0]} to {_YEARS[-1]}"
+        elif local is not None and not _exists(local, zone):
             yield f"{local} is skipped by the clocks of {zone.key}"
     if rule.starts is not None and rule.ends is not None and rule.ends <= rule.starts:
         yield "it ends before it starts"
@@ -198,7 +198,7 @@ def _mistakes_of_times(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
         yield "it ends before it is enforced"
 
 
-def _mistakes_of_factors(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
+def _mistakes_of_factors(rule: RuleText) -> Iterator[str]:
     if Factor.RECOVERY_KEY in rule.factors:
         yield "recovery_key answers no challenge: it belongs under recovery"
     match rule.requirement:
@@ -208,7 +208,9 @@ def _mistakes_of_factors(rule: RuleText, zone: ZoneInfo) -> Iterator[str]:
             yield "it lets nobody in, so that no factor is good for it"
         case Asks.OPTIONAL | Asks.REQUIRED if not rule.factors:
             yield "it allows no factor"
-        case Asks.OPTIONAL | Asks.REQUIRED if not _published(rule, zone).usable:
+        case Asks.OPTIONAL | Asks.REQUIRED if not STRONG_ENOUGH[rule.strength].intersection(
+            rule.factors
+        ):
             yield f"none of its factors is of the strength {rule.strength.value}"
 
 

@@ -5,7 +5,7 @@ from alembic import op
 from libs.messaging.tables import tenant_wall, worker_access
 
 revision = "readiness"
-down_revision = "directory"
+down_revision = "roles"
 
 _TABLES = """
 CREATE TABLE enrolled (

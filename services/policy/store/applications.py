@@ -1,23 +1,27 @@
 """Applications and their keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
+from contracts.roles import Role
 from contracts.vocabulary import KeyMode, Scope
 from libs.postgres.pool import Connection
 from services.policy.domain.application import Application, Key
 
 _ADD_KEY = """
 INSERT INTO application_key
-    (tenant_id, key_id, application_id, digest, scopes, mode, revoked, created)
-VALUES ($1, $2, $3, $4, $5, $6, false, $7)
+    (tenant_id, key_id, application_id, digest, scopes, mode, revoked, created, role, holder)
+VALUES ($1, $2, $3, $4, $5, $6, false, $7, $8, $9)
 """
-_MANAGE_KEYS = """
-SELECT key_id FROM application_key
-WHERE tenant_id = $1 AND NOT revoked AND 'manage' = ANY (scopes)
+_OWNERS = """
+SELECT key_id, holder FROM application_key WHERE tenant_id = $1 AND NOT revoked AND role = 'owner'
+"""
+_HELD = """
+SELECT DISTINCT application_id FROM application_key
+WHERE tenant_id = $1 AND holder = $2 AND NOT revoked ORDER BY application_id
 """
 
 
@@ -43,16 +47,16 @@ async def save_with_key(
     await _add_key(tx, tenant, application.application_id, key=key, now=now)
 
 
-async def save_without_key(
-    tx: Connection, tenant: UUID, application: Application, *, key_id: UUID, now: datetime
+async def save_without_keys(
+    tx: Connection, tenant: UUID, application: Application, *, gone: Iterable[UUID], now: datetime
 ) -> None:
-    """Save the version of a locked application that lost this key."""
+    """Save the version of a locked application that lost these keys."""
     await _save_version(tx, tenant, application)
     await tx.execute(
         "UPDATE application_key SET revoked = true, revoked_at = $3"
-        " WHERE tenant_id = $1 AND key_id = $2",
+        " WHERE tenant_id = $1 AND key_id = ANY ($2)",
         tenant,
-        key_id,
+        list(gone),
         now,
     )
 
@@ -63,12 +67,22 @@ async def lock_application(
     """Load an application and keep everybody else from changing it or its policy."""
     query = (
         "SELECT application_id FROM application"
-        " WHERE tenant_id = $1 AND application_id = $2 FOR UPDATE"
+        " WHERE tenant_id = $1 AND application_id = $2 FOR NO KEY UPDATE"
     )
     if await tx.fetchval(query, tenant, application_id) is None:
         return None
     # Read anew: what the lock waited for has been committed since the first statement began.
     return await load_application(tx, tenant, application_id)
+
+
+async def lock_applications(tx: Connection, tenant: UUID) -> list[UUID]:
+    """Keep everybody else from changing any of the tenant's applications or their policies."""
+    rows = await tx.fetch(
+        "SELECT application_id FROM application WHERE tenant_id = $1"
+        " ORDER BY application_id FOR NO KEY UPDATE",
+        tenant,
+    )
+    return [row["application_id"] for row in rows]
 
 
 async def load_application(
@@ -101,8 +115,24 @@ async def load_applications(tx: Connection, tenant: UUID) -> list[Application]:
     return [_application(row, owned[row["application_id"]]) for row in rows]
 
 
-async def manage_keys_in_force(tx: Connection, tenant: UUID) -> frozenset[UUID]:
-    return frozenset(row["key_id"] for row in await tx.fetch(_MANAGE_KEYS, tenant))
+async def load_key(tx: Connection, tenant: UUID, key_id: UUID) -> Key:
+    """Return a key of the tenant as it is now; keys are revoked, but never go."""
+    row = await tx.fetchrow(
+        "SELECT * FROM application_key WHERE tenant_id = $1 AND key_id = $2", tenant, key_id
+    )
+    if row is None:
+        raise LookupError("a key that was a caller's is there")
+    return _key(row)
+
+
+async def owners_in_force(tx: Connection, tenant: UUID) -> dict[UUID, UUID | None]:
+    """Return the owners' keys of a locked tenant, with their holders."""
+    return {row["key_id"]: row["holder"] for row in await tx.fetch(_OWNERS, tenant)}
+
+
+async def where_keys_are_held(tx: Connection, tenant: UUID, holder: UUID) -> list[UUID]:
+    """Return the applications of which a person holds keys in force."""
+    return [row["application_id"] for row in await tx.fetch(_HELD, tenant, holder)]
 
 
 async def _save_version(tx: Connection, tenant: UUID, application: Application) -> None:
@@ -118,7 +148,18 @@ async def _add_key(
     tx: Connection, tenant: UUID, application_id: UUID, *, key: Key, now: datetime
 ) -> None:
     scopes, mode = sorted(scope.value for scope in key.scopes), key.mode.value
-    await tx.execute(_ADD_KEY, tenant, key.key_id, application_id, key.digest, scopes, mode, now)
+    await tx.execute(
+        _ADD_KEY,
+        tenant,
+        key.key_id,
+        application_id,
+        key.digest,
+        scopes,
+        mode,
+        now,
+        key.role.value,
+        key.holder,
+    )
 
 
 def _application(row: asyncpg.Record, keys: Sequence[asyncpg.Record]) -> Application:
@@ -138,4 +179,6 @@ def _key(row: asyncpg.Record) -> Key:
         scopes=frozenset(Scope(scope) for scope in row["scopes"]),
         mode=KeyMode(row["mode"]),
         revoked=row["revoked"],
+        role=Role(row["role"]),
+        holder=row["holder"],
     )

@@ -69,6 +69,17 @@ async def last_publication(tx: Connection, tenant: UUID) -> Publication | None:
     return Publication(**row) if row is not None else None
 
 
+async def version_in_force(tx: Connection, tenant: UUID) -> RulesVersion | None:
+    """Return what is in force, in one look: no publication comes between number and content."""
+    row = await tx.fetchrow(
+        "SELECT version, content::text AS content, digest, author, reason, created"
+        " FROM rules_version WHERE tenant_id = $1 AND version = ("
+        " SELECT version FROM rules_publication WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1)",
+        tenant,
+    )
+    return _version(row) if row is not None else None
+
+
 async def list_publications(tx: Connection, tenant: UUID, version: int) -> list[Publication]:
     """Return when this version came into force, the first time first."""
     rows = await tx.fetch(

@@ -120,6 +120,15 @@ async def lock_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> Store
     return stored_subject(row) if row is not None else None
 
 
+async def keep_subject(tx: Connection, tenant: UUID, subject_ref: UUID) -> bool:
+    """Keep a subject from being erased until the commit; False where there is none."""
+    query = (
+        "SELECT true FROM subject"
+        " WHERE tenant_id = $1 AND subject_ref = $2 AND NOT deleted FOR KEY SHARE"
+    )
+    return bool(await tx.fetchval(query, tenant, subject_ref))
+
+
 async def load_subjects(
     tx: Connection, tenant: UUID, subject_refs: Sequence[UUID]
 ) -> list[StoredSubject]:

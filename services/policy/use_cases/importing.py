@@ -21,7 +21,7 @@ from services.policy.domain.imports import (
 from services.policy.domain.refusals import Unreadable
 from services.policy.domain.subject_rows import Row, read_part, read_row
 from services.policy.store import imports as store
-from services.policy.store.announcements import announce_at_once
+from services.policy.store.announcements import announce_all
 from services.policy.store.import_marks import add_marks, sweep_marks
 from services.policy.store.subjects_at_once import find_subjects
 from services.policy.use_cases.import_steps import (
@@ -137,5 +137,5 @@ class Importing:
         await store.add_rows(tx, tenant, about, [report_of(step, one) for one in decided])
         await store.save_import(tx, tenant, after)
         await store.erase_parts(tx, tenant, about, up_to_row=after.counts.worked)
-        await announce_at_once(tx, tenant, said)
+        await announce_all(tx, said)
         return after

@@ -6,24 +6,19 @@ from uuid import UUID
 from libs.clock import Clock
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.callers import Caller
-from services.policy.announcements import Announcement, policy_changed, rules_published
+from services.policy.announcements import rules_written
+from services.policy.domain.acts import PublishRules
 from services.policy.domain.changes import changes
-from services.policy.domain.policy import Ruled, ruled_policy
+from services.policy.domain.proposals import Proposal
 from services.policy.domain.refusals import Mistakes, Refusal
-from services.policy.domain.rules import (
-    RulesText,
-    digest_of,
-    lockouts,
-    mistakes,
-    published_rules,
-    rules_for,
-)
+from services.policy.domain.rules import RulesText, digest_of, mistakes
 from services.policy.domain.versions import Publication, RulesVersion
 from services.policy.store import rules as store
 from services.policy.store.announcements import announce_all
-from services.policy.store.applications import load_applications, lock_application
-from services.policy.store.policies import add_policy, load_policy
+from services.policy.store.policies import load_policies
 from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.proposing import propose
+from services.policy.use_cases.publication import bring_into_force, look_at_publication
 
 # Before the first publication a tenant has none.
 _NOTHING = RulesText(rules=())
@@ -47,7 +42,7 @@ class Rules:
 
     async def write(self, caller: Caller, text: RulesText, *, reason: str) -> Shown | Mistakes:
         """Keep a version; it changes nothing before it is published."""
-        tenant = caller.tenant_id
+        tenant, now = caller.tenant_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
             await lock_tenant(tx, tenant)
             if wrong := await _mistakes(tx, tenant, text):
@@ -59,8 +54,10 @@ class Rules:
                 digest=digest_of(text),
                 author=caller.key_id,
                 reason=reason,
-                now=self.clock(),
+                now=now,
             )
+            said = rules_written(tenant, written, by=caller.key_id, now=now)
+            await announce_all(tx, [said])
         return Shown(written, (), in_force=False)
 
     async def load(self, tenant: UUID, version: int) -> Shown | Refusal:
@@ -93,82 +90,41 @@ class Rules:
         async with tenant_transaction(self.pool, tenant) as tx:
             if wrong := await _mistakes(tx, tenant, text):
                 return Mistakes(wrong)
-            before = await _text_of(tx, tenant, None)
-            last = await store.last_publication(tx, tenant)
-        in_force = last.version if last is not None else None
-        return changes(before or _NOTHING, text), in_force
+            found = await store.version_in_force(tx, tenant)
+        if found is None:
+            return changes(_NOTHING, text), None
+        return changes(found.text, text), found.version
 
     async def publish(
         self, caller: Caller, version: int, *, replaces: int | None, reason: str
-    ) -> Shown | Refusal | Mistakes:
+    ) -> Shown | Proposal | Refusal | Mistakes:
         """Bring a version into force, also an older one, unless others than `replaces` are.
 
-        What is in force already is not announced again.
+        What is in force already is not announced again, but for applications that are without it.
         """
         tenant, now = caller.tenant_id, self.clock()
+        act = PublishRules(version=version, replaces=replaces, reason=reason)
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_tenant(tx, tenant)
+            settings = await lock_tenant(tx, tenant)
+            look = await look_at_publication(tx, tenant, act, weighed=settings.four_eyes)
+            if isinstance(look, Refusal | Mistakes):
+                return look
+            if look.because:
+                return await propose(tx, caller, act, look, now=now)
+            await bring_into_force(tx, tenant, act, by=caller.key_id, now=now)
             found = await store.load_version(tx, tenant, version)
-            last = await store.last_publication(tx, tenant)
-            if found is None:
-                return Refusal.UNKNOWN
-            if last is not None and last.version == version:
-                return await _shown(tx, tenant, found)
-            if (last.version if last is not None else None) != replaces:
-                return Refusal.OTHER_RULES_IN_FORCE
-            # What can be enrolled, and the applications, may be others than when it was written.
-            if wrong := (*await _mistakes(tx, tenant, found.text), *lockouts(found.text)):
-                return Mistakes(wrong)
-            number = last.number + 1 if last is not None else 1
-            publication = Publication(number, version, caller.key_id, reason, now)
-            await store.add_publication(tx, tenant, publication)
-            said = rules_published(tenant, found, replaced=replaces, by=caller.key_id, now=now)
-            await announce_all(tx, [said, *await _applied(tx, tenant, found, publication)])
-            return await _shown(tx, tenant, found)
-
-
-async def rules_in_force(tx: Connection, tenant: UUID, application_id: UUID) -> Ruled:
-    """Return the rules for an application of a locked tenant: they stay what they are."""
-    last = await store.last_publication(tx, tenant)
-    found = await store.load_version(tx, tenant, last.version) if last is not None else None
-    return _ruled(found, application_id) if found is not None else Ruled()
-
-
-async def _applied(
-    tx: Connection, tenant: UUID, found: RulesVersion, publication: Publication
-) -> list[Announcement]:
-    """Give every application its next policy."""
-    said: list[Announcement] = []
-    for application in await load_applications(tx, tenant):
-        about = application.application_id
-        # The application's row is the lock of its policy; ids are in one order.
-        await lock_application(tx, tenant, about)
-        stored = await load_policy(tx, tenant, about)
-        if stored is None:
-            continue
-        changed = ruled_policy(stored, _ruled(found, about))
-        by, now = publication.published_by, publication.published
-        await add_policy(tx, tenant, changed, changed_by=by, now=now)
-        said += policy_changed(tenant, changed, changed_by=by, now=now)
-    return said
-
-
-def _ruled(found: RulesVersion, application_id: UUID) -> Ruled:
-    rules = rules_for(published_rules(found.text), application_id)
-    return Ruled(rules, version=found.version, digest=found.digest)
+            return await _shown(tx, tenant, found) if found is not None else Refusal.UNKNOWN
 
 
 async def _mistakes(tx: Connection, tenant: UUID, text: RulesText) -> tuple[str, ...]:
-    applications = await load_applications(tx, tenant)
-    return mistakes(text, frozenset(one.application_id for one in applications))
+    # Each application has a policy.
+    return mistakes(text, frozenset(await load_policies(tx, tenant)))
 
 
 async def _text_of(tx: Connection, tenant: UUID, version: int | None) -> RulesText | None:
     if version is None:
-        last = await store.last_publication(tx, tenant)
-        if last is None:
-            return _NOTHING
-        version = last.version
+        in_force = await store.version_in_force(tx, tenant)
+        return in_force.text if in_force is not None else _NOTHING
     found = await store.load_version(tx, tenant, version)
     return found.text if found is not None else None
 

@@ -8,7 +8,9 @@ from contracts.policy import Change
 from libs.clock import Clock
 from libs.ids import new_id
 from libs.postgres.pool import Connection, Pool, tenant_transaction
-from services.policy.announcements import subject_changed
+from libs.web.callers import Caller
+from services.policy.announcements import application_state, subject_changed
+from services.policy.domain.application import Application
 from services.policy.domain.refusals import Refusal, SubjectExists
 from services.policy.domain.subject import (
     Attributes,
@@ -18,6 +20,7 @@ from services.policy.domain.subject import (
     changed_subject,
     erased_subject,
 )
+from services.policy.gateways import Keepers
 from services.policy.store.announcements import announce_all
 from services.policy.store.readiness import forget_readiness
 from services.policy.store.subjects import (
@@ -31,7 +34,8 @@ from services.policy.store.subjects import (
     lock_subject,
     save_subject,
 )
-from services.policy.store.tenants import tenant_exists
+from services.policy.store.tenants import lock_tenant, tenant_exists
+from services.policy.use_cases.keys import revoke_held
 from services.policy.use_cases.personal import PersonalSeals
 
 
@@ -42,18 +46,21 @@ class Subjects:
     pool: Pool
     seals: PersonalSeals
     clock: Clock
+    keepers: Keepers
 
     async def create(
-        self, tenant: UUID, personal: Personal, attributes: Attributes
+        self, caller: Caller, personal: Personal, attributes: Attributes
     ) -> Subject | SubjectExists | Refusal:
         """Make a subject; the unique indexes judge who comes first."""
+        tenant, by = caller.tenant_id, caller.key_id
         keys, now = await self.seals.keys(tenant), self.clock()
         made = Subject(new_id(), 1, created=now, personal=personal, attributes=attributes)
         digests = keys.digests(personal)
         async with tenant_transaction(self.pool, tenant) as tx:
             if not await add_subject(tx, tenant, keys.seal(made), digests=digests):
                 return await _what_is_there(tx, tenant, digests)
-            await announce_all(tx, subject_changed(tenant, made, change=Change.CREATED, now=now))
+            said = subject_changed(tenant, made, change=Change.CREATED, changed_by=by, now=now)
+            await announce_all(tx, said)
         return made
 
     async def load(self, tenant: UUID, subject_ref: UUID) -> Subject | Refusal:
@@ -87,9 +94,10 @@ class Subjects:
         return (await self._opened(tenant, [stored]))[0]
 
     async def change(
-        self, tenant: UUID, subject_ref: UUID, change: SubjectChange
+        self, caller: Caller, subject_ref: UUID, change: SubjectChange
     ) -> Subject | Refusal:
         """Change what is given; where nothing is new, nothing is announced."""
+        tenant, by = caller.tenant_id, caller.key_id
         async with tenant_transaction(self.pool, tenant) as tx:
             seen = await load_subjects(tx, tenant, [subject_ref])
         keys = await self.seals.keys(tenant, seen)
@@ -104,22 +112,38 @@ class Subjects:
             digests = keys.digests(changed.personal)
             if not await save_subject(tx, tenant, keys.seal(changed), digests=digests):
                 return Refusal.LABEL_TAKEN
-            said = subject_changed(tenant, changed, change=Change.UPDATED, now=self.clock())
+            said = subject_changed(
+                tenant, changed, change=Change.UPDATED, changed_by=by, now=self.clock()
+            )
             await announce_all(tx, said)
         return changed
 
-    async def delete(self, tenant: UUID, subject_ref: UUID) -> Refusal | None:
-        """Erase a subject: what named it is gone with the commit."""
+    async def delete(self, caller: Caller, subject_ref: UUID) -> Refusal | None:
+        """Erase a subject: what named it, and the keys that it held, are gone with the commit."""
+        changed = await self._delete(caller, subject_ref)
+        if isinstance(changed, Refusal):
+            return changed
+        for application in changed:
+            # Where a service is down the event tells it later.
+            await self.keepers.push(caller.tenant_id, application_state(application))
+        return None
+
+    async def _delete(self, caller: Caller, subject_ref: UUID) -> list[Application] | Refusal:
+        tenant, by, now = caller.tenant_id, caller.key_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
+            await lock_tenant(tx, tenant)
             stored = await lock_subject(tx, tenant, subject_ref)
             if stored is None:
                 return Refusal.UNKNOWN
-            erased, now = erased_subject(stored), self.clock()
+            changed = await revoke_held(tx, caller, subject_ref, now=now)
+            if isinstance(changed, Refusal):
+                return changed
+            erased = erased_subject(stored)
             await erase_subject(tx, tenant, erased, now=now)
             await forget_readiness(tx, tenant, subject_ref)
-            said = subject_changed(tenant, erased, change=Change.DELETED, now=now)
+            said = subject_changed(tenant, erased, change=Change.DELETED, changed_by=by, now=now)
             await announce_all(tx, said)
-        return None
+        return changed
 
     async def _opened(self, tenant: UUID, stored: Sequence[StoredSubject]) -> list[Subject]:
         if not stored:

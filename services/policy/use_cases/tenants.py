@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.vocabulary import KeyMode, Scope
+from contracts.roles import SCOPES, Role
+from contracts.vocabulary import KeyMode
 from libs.clock import Clock
 from libs.ids import new_id
 from libs.postgres.pool import Pool, tenant_transaction
@@ -12,12 +13,13 @@ from services.policy.domain.application import new_application
 from services.policy.domain.policy import standard_policy
 from services.policy.store.announcements import announce_all
 from services.policy.store.tenants import add_tenant
-from services.policy.use_cases.applications import IssuedKey, issue_key, register
+from services.policy.use_cases.applications import register
+from services.policy.use_cases.keys import IssuedKey, Wanted, issue_key
 
 
 @dataclass(frozen=True)
 class NewTenant:
-    """A tenant, and the application and key through which it manages everything else."""
+    """A tenant, and the application and owner's key through which it manages everything else."""
 
     tenant_id: UUID
     application_id: UUID
@@ -34,7 +36,9 @@ class Tenants:
     async def create(self, name: str) -> NewTenant:
         """Make a tenant with its first application."""
         tenant, about, now = new_id(), new_id(), self.clock()
-        issued = issue_key(about, mode=KeyMode.LIVE, scopes=frozenset({Scope.MANAGE}))
+        # Nobody of the tenant is known yet: the first owner's key is the only one without a holder.
+        wanted = Wanted(KeyMode.LIVE, scopes=SCOPES[Role.OWNER], role=Role.OWNER)
+        issued = issue_key(about, wanted)
         first = new_application(about, name="administration", first_key=issued.key, now=now)
         policy = standard_policy(about)
         async with tenant_transaction(self.pool, tenant) as tx:

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.internal import CLAIM_CONTACT
+from contracts.roles import SCOPES, Right, Role, rights_of
 from contracts.vocabulary import Factor, Scope
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.letter import LetterBox
@@ -12,6 +13,7 @@ from services.policy.use_cases.calendar import Calendar
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
 from tests.integration.policy.importing import Sender, importing
+from tests.integration.policy.people import a_person, two_owners
 from tests.integration.policy.surveying import has, logged_in
 
 pytestmark = pytest.mark.security("S6")
@@ -31,9 +33,31 @@ _BODIES: dict[str, object] = {
     "POST /v1/rules/{version}/publication": {"replaces": None, "reason": "To begin with"},
     "POST /v1/subjects/logins": {"email": "anna@example.org"},
     "POST /v1/imports": {"format": "csv", "dry_run": False},
+    "PUT /v1/settings": {"four_eyes": False},
 }
-# Routes for which another scope than manage is enough.
-_OTHER_SCOPES: dict[str, Scope] = {}
+# Routes for which managing is not enough, or not needed.
+_OTHER_RIGHTS: dict[str, Right] = {
+    "POST /v1/rules/simulation": Right.READ,
+    "POST /v1/rules/simulation/people": Right.READ,
+    "GET /v1/coverage": Right.READ,
+    "POST /v1/subjects/logins": Right.SUPPORT,
+    "GET /v1/applications": Right.READ,
+    "GET /v1/applications/{application_id}": Right.READ,
+    "GET /v1/policies/{application_id}": Right.READ,
+    "PUT /v1/policies/{application_id}": Right.OWN,
+    "GET /v1/rules": Right.READ,
+    "GET /v1/rules/{version}": Right.READ,
+    "GET /v1/rules/{version}/changes": Right.READ,
+    "POST /v1/rules/{version}/publication": Right.OWN,
+    "POST /v1/subjects/search": Right.SUPPORT,
+    "GET /v1/subjects/{subject_ref}": Right.SUPPORT,
+    "GET /v1/settings": Right.READ,
+    "PUT /v1/settings": Right.OWN,
+    "GET /v1/proposals": Right.READ,
+    "GET /v1/proposals/{proposal_id}": Right.READ,
+    "POST /v1/proposals/{proposal_id}/approval": Right.OWN,
+    "DELETE /v1/proposals/{proposal_id}": Right.OWN,
+}
 _OPERATOR = "POST /v1/tenants"
 _OWNED = (
     "tenant",
@@ -50,6 +74,7 @@ _OWNED = (
     "import_part",
     "import_mark",
     "import_row",
+    "proposal",
 )
 
 
@@ -67,7 +92,7 @@ async def test_every_route_is_documented(bench: Bench) -> None:
     }
 
     assert documented == set(_routes(bench))
-    assert len(documented) >= 14
+    assert len(documented) >= 26
 
 
 async def test_every_route_wants_a_key(bench: Bench) -> None:
@@ -78,19 +103,24 @@ async def test_every_route_wants_a_key(bench: Bench) -> None:
             assert response.status_code == 401, (method, path)
 
 
-async def test_every_route_wants_its_scope(bench: Bench, tenant: Tenant) -> None:
-    keys = {scope: await _key_with_only(tenant, scope) for scope in Scope}
+@pytest.mark.requirement("C1")
+async def test_every_route_wants_its_right(bench: Bench, tenant: Tenant) -> None:
+    keys = [
+        *[(rights_of(Role.APPLICATION, [one]), await _key_with_only(tenant, one)) for one in Scope],
+        *[(rights_of(one, SCOPES[one]), (await a_person(tenant, one)).api) for one in SCOPES],
+    ]
     for method, path in _routes(bench):
-        wanted = _OTHER_SCOPES.get(f"{method} {path}", Scope.MANAGE)
-        for scope, api in keys.items():
+        wanted = _OTHER_RIGHTS.get(f"{method} {path}", Scope.MANAGE)
+        for rights, api in keys:
             response = await api(method, _filled(path), _body(method, path))
 
             if f"{method} {path}" == _OPERATOR:
-                assert response.status_code == 401, (method, path, scope)
-            elif scope is wanted:
-                assert response.status_code in (200, 201, 404), (method, path, scope)
+                assert response.status_code == 401, (method, path, rights)
+            elif wanted in rights:
+                assert response.status_code in (200, 201, 404, 409), (method, path, rights)
             else:
-                assert response.status_code == 403, (method, path, scope)
+                assert response.status_code == 403, (method, path, rights)
+                assert response.json()["detail"] == wanted
 
 
 async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenant) -> None:
@@ -106,6 +136,7 @@ async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenan
         "application_id": there.json()["application_id"],
         "key_id": there.json()["key_id"],
         "subject_ref": subject.json()["subject_ref"],
+        "proposal_id": await _proposed(other),
     }
     before = await _state_of(other)
 
@@ -117,7 +148,7 @@ async def test_every_id_of_another_tenant_is_unknown(bench: Bench, tenant: Tenan
             assert response.json()["code"] == "not_found"
             tried += 1
 
-    assert tried >= 8
+    assert tried >= 11
     assert await _state_of(other) == before
 
 
@@ -144,6 +175,7 @@ async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: 
     await tenant.api("POST", "/v1/rules", written)
     publication = {"replaces": None, "reason": "To begin with"}
     await tenant.api("POST", "/v1/rules/1/publication", publication)
+    await _proposed(tenant)
     pools = (bench.plumbing.app_pool, bench.plumbing.worker_pool)
     await Calendar(*pools, bench.plumbing.clock).look()
     await _import_halfway(bench, tenant)
@@ -172,8 +204,8 @@ async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> Non
 
 
 def _filled(path: str) -> str:
-    ids = {name: uuid4() for name in ("application_id", "key_id", "subject_ref", "import_id")}
-    return path.format(**ids, version=9, number=1)
+    ids = ("application_id", "key_id", "subject_ref", "import_id", "proposal_id")
+    return path.format(**{name: uuid4() for name in ids}, version=9, number=1)
 
 
 def _body(method: str, path: str) -> object:
@@ -185,6 +217,13 @@ async def _key_with_only(tenant: Tenant, scope: Scope) -> Api:
     body = {"name": "Mail", "scopes": [scope]}
     made = (await tenant.api("POST", "/v1/applications", body)).json()
     return Api(tenant.api.http, made["key"])
+
+
+async def _proposed(tenant: Tenant) -> str:
+    anna, _ = await two_owners(tenant)
+    waiting = await anna.api("PUT", "/v1/settings", {"four_eyes": False})
+    proposal_id: str = waiting.json()["proposal_id"]
+    return proposal_id
 
 
 async def _claim_contact(bench: Bench, tenant: Tenant, subject_ref: str) -> None:
@@ -203,7 +242,6 @@ async def _import_halfway(bench: Bench, tenant: Tenant) -> None:
     await importing(bench, rows_at_once=1).round()
 
 
-async def _state_of(tenant: Tenant) -> tuple[object, object]:
-    applications = await tenant.api("GET", "/v1/applications")
-    subjects = await tenant.api("GET", "/v1/subjects")
-    return applications.json(), subjects.json()
+async def _state_of(tenant: Tenant) -> list[object]:
+    places = ("applications", "subjects", "proposals", "settings")
+    return [(await tenant.api("GET", f"/v1/{place}")).json() for place in places]

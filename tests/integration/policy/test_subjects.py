@@ -7,6 +7,7 @@ import pytest
 from contracts.envelope import data_of
 from contracts.policy import SUBJECT_STATE, SubjectState
 from libs.sealing.seal import SealBroken
+from services.policy.gateways import Keepers
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.subjects import Subjects
 from tests.integration.policy.bench import Bench, Tenant
@@ -304,9 +305,9 @@ async def test_a_seal_does_not_open_in_another_row(bench: Bench, tenant: Tenant)
         " WHERE subject_ref = $2",
         *refs,
     )
-    subjects = Subjects(
-        bench.plumbing.app_pool, PersonalSeals(bench.plumbing.data_keys), bench.plumbing.clock
-    )
+    plumbing = bench.plumbing
+    seals = PersonalSeals(plumbing.data_keys)
+    subjects = Subjects(plumbing.app_pool, seals, clock=plumbing.clock, keepers=Keepers({}))
 
     with pytest.raises(SealBroken):
         await subjects.load_many(tenant.tenant_id, refs)

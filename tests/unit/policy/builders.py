@@ -1,8 +1,10 @@
 """Small values with defaults."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from contracts.roles import SCOPES, Role
 from contracts.vocabulary import KeyMode, Language, Scope
 from services.policy.domain.application import Application, Key, new_application
 from services.policy.domain.subject import Attributes, Personal, Subject
@@ -14,6 +16,10 @@ def a_key(
     *, scopes: frozenset[Scope] = frozenset({Scope.VERIFY}), mode: KeyMode = KeyMode.TEST
 ) -> Key:
     return Key(uuid4(), digest=uuid4().hex * 2, scopes=scopes, mode=mode, revoked=False)
+
+
+def a_persons_key(role: Role, holder: UUID | None) -> Key:
+    return replace(a_key(scopes=SCOPES[role]), role=role, holder=holder)
 
 
 def an_application(first_key: Key | None = None) -> Application:

@@ -37,10 +37,16 @@ def test_an_application_is_announced_as_fact_and_as_state() -> None:
     key = application.keys[0]
 
     fact, state = application_changed(
-        _TENANT, application, change=Change.CREATED, key_id=key.key_id, now=NOW
+        _TENANT,
+        application,
+        change=Change.CREATED,
+        key_id=key.key_id,
+        changed_by=(by := uuid4()),
+        now=NOW,
     )
 
-    assert data_of(APPLICATION_CHANGED, fact[1]).key_id == key.key_id
+    said = data_of(APPLICATION_CHANGED, fact[1])
+    assert (said.key_id, said.changed_by) == (key.key_id, by)
     published = data_of(APPLICATION_STATE, state[1])
     assert (published.version, published.keys[0].digest) == (1, key.digest)
     assert fact[1].key == state[1].key == application_key(_TENANT, application.application_id)
