@@ -125,6 +125,12 @@ def test_what_asks_nobody_for_less_is_harmless(before: list[Rule], after: list[R
         ([_rule("all", may_disable=["administrator"])], [_ALL], "disabled also by the person"),
         # Whoever is unknown was asked as staff, whatever they are.
         ([_STAFF], [_rule("staff", match={"user_types": ["staff"]}, requirement="off")], "staff"),
+        # Nobody is of both types, but an unknown person may be of either.
+        (
+            [_rule("guests", match={"user_types": ["guest"]}, **_DENIED), _STAFF],
+            [_STAFF, _rule("guests", match={"user_types": ["guest"]}, **_DENIED)],
+            "staff instead of guests: required instead of deny",
+        ),
         (
             [_rule("both", match={"applications": [_MAIL, _PAYROLL]})],
             [_rule("both", match={"applications": [_MAIL]})],
