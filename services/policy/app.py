@@ -30,7 +30,7 @@ from services.policy.api.settings import settings_routes
 from services.policy.api.subjects import subject_routes
 from services.policy.api.surveys import survey_routes
 from services.policy.api.tenants import tenant_routes
-from services.policy.consumer import TOPICS, handlers
+from services.policy.consumer import TOPICS, Events
 from services.policy.gateways import Keepers
 from services.policy.settings import Settings
 from services.policy.use_cases.applications import Applications
@@ -95,7 +95,7 @@ async def build() -> AsyncIterator[Roles]:
                     settings,
                     health,
                     topics=TOPICS,
-                    handlers=handlers(),
+                    handlers=Events().handlers(),
                     compacted=COMPACTED,
                 ),
                 _watching_calendar(plumbing),

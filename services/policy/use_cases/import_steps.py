@@ -88,8 +88,10 @@ def announced(step: Step, decided: Sequence[Decided]) -> Iterator[Announcement]:
     for one in decided:
         change = _CHANGES.get(one.outcome)
         if change is not None and one.after is not None:
-            now = step.found.touched
-            yield from subject_changed(step.tenant, one.after, change=change, now=now)
+            by, now = step.found.author, step.found.touched
+            yield from subject_changed(
+                step.tenant, one.after, change=change, changed_by=by, now=now
+            )
 
 
 def marks_of(step: Step, decided: Sequence[Decided]) -> dict[bytes, Mark]:

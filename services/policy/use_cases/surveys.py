@@ -32,6 +32,7 @@ from services.policy.store.policies import load_policies
 # A page takes some hundredths of a second, so that nobody waits behind it.
 _PAGE = 10_000
 _BEFORE_ALL = UUID(int=0)
+_NO_RULES = RulesText(rules=())
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,17 @@ class Surveys:
             if draft.text is not None and (wrong := mistakes(text, ids)):
                 return Mistakes(wrong)
             policies = await load_policies(tx, tenant)
+            in_force = await _text(tx, tenant, Draft(draft.at, draft.days))
         # Where no key may verify, nobody logs in.
         asking = [one for one in applications if one.asks]
-        drafted, policy_of = published_rules(text), policies.__getitem__
-        in_force = [policy_of(one.application_id) for one in asking]
+        now, drafted = published_rules(in_force or _NO_RULES), published_rules(text)
         ways = ways_of(
-            [
-                *((policy.terms, policy.ruled.rules) for policy in in_force),
-                *((one.terms, rules_for(drafted, one.application_id)) for one in in_force),
-            ]
+            (policies[one.application_id].terms, rules_for(rules, one.application_id))
+            for rules in (now, drafted)
+            for one in asking
         )
         described = [(one.application_id, one.name) for one in asking]
-        words = mentioned(drafted, *(policy.ruled.rules for policy in in_force))
+        words = mentioned(now, drafted)
         return _Ground(
             before=[Asking(*one, way) for one, way in zip(described, ways, strict=False)],
             after=[
@@ -174,7 +174,7 @@ async def _text(tx: Connection, tenant: UUID, draft: Draft) -> RulesText | None:
     if version is None:
         last = await rules_store.last_publication(tx, tenant)
         if last is None:
-            return RulesText(rules=())
+            return _NO_RULES
         version = last.version
     found = await rules_store.load_version(tx, tenant, version)
     return found.text if found is not None else None

@@ -16,7 +16,7 @@ from contracts.envelope import about_person
 from contracts.vocabulary import Factor
 from libs.messaging.cloud_event import CloudEvent
 from libs.postgres.pool import tenant_transaction
-from services.policy.consumer import handlers
+from services.policy.consumer import Events
 from services.policy.store.logins import LoginDay, add_logins
 from tests.integration.policy.bench import Bench, Tenant
 
@@ -70,7 +70,7 @@ def removed(
 async def told(bench: Bench, event: CloudEvent) -> None:
     """Let an event reach policy."""
     async with tenant_transaction(bench.plumbing.app_pool, event.tenant) as tx:
-        await handlers()[event.type](tx, event)
+        await Events().handlers()[event.type](tx, event)
 
 
 async def has(bench: Bench, tenant: Tenant, subject: UUID, *factors: Factor) -> None:
