@@ -1,7 +1,7 @@
 """Who calls a public route: an application, known by its key, with its tenant and scopes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -38,8 +38,10 @@ FindCaller = Callable[[KeyParts], Awaitable[Caller | None]]
 _LONGEST_LOOK_UP = timedelta(seconds=2)
 
 
-def caller_with(scope: str, find: FindCaller) -> Callable[..., Awaitable[Caller]]:
-    """Make a route dependency that lets in callers whose key has `scope`.
+def caller_with(
+    scope: str, find: FindCaller, *, also: Collection[str] = ()
+) -> Callable[..., Awaitable[Caller]]:
+    """Make a route dependency that lets in callers whose key has `scope`, or one of `also`.
 
     A missing, malformed, unknown or revoked key is 401, one without the scope 403.
     """
@@ -48,7 +50,7 @@ def caller_with(scope: str, find: FindCaller) -> Callable[..., Awaitable[Caller]
         request: Request, _documented: Annotated[object, Depends(APPLICATION_KEY)]
     ) -> Caller:
         caller = await authenticate(request.headers.get("authorization"), find)
-        if scope not in caller.scopes:
+        if caller.scopes.isdisjoint((scope, *also)):
             raise Problem(403, "missing_scope", "The application key lacks a scope", detail=scope)
         return caller
 

@@ -124,6 +124,7 @@ async def test_a_shorter_time_holds_for_devices_that_are_remembered_already(
             tenant=person.tenant,
             application=application.application_id,
             lookup=row["lookup"],  # type: ignore[arg-type]
+            factors=("totp",),
         )
 
     assert (kept is not None) is known

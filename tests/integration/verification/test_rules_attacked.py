@@ -13,7 +13,7 @@ from contracts.envelope import about_person, application_key
 from contracts.policy import SUBJECT_STATE, PolicyState, SubjectState
 from contracts.rules import Match, Rule, RuleRequirement
 from contracts.topics import POLICIES
-from contracts.vocabulary import Factor, Language, Requirement, Scope
+from contracts.vocabulary import Factor, Language, Requirement
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import tenant_transaction
 from libs.web.internal_client import Unreachable
@@ -23,6 +23,7 @@ from services.verification.use_cases.guesses import Charged, Unpaid
 from tests.fixtures.servers import RunningServers
 from tests.integration.verification.conftest import Application, Person, World
 from tests.integration.verification.factors import ALL, CODES, with_codes, with_fob
+from tests.integration.verification.factors import ask as naming
 from tests.integration.verification.remembering import ask, decide
 from tests.integration.verification.test_clock import strict
 from tests.integration.verification.test_rules import asked, becomes, rule
@@ -55,18 +56,14 @@ async def next_policy(world: World, application: Application, *rules: Rule) -> N
 
 
 async def of_before_attributes(world: World, person: Person) -> None:
-    """Leave the row as migration 0006 leaves that of somebody who was there before it."""
+    """Leave the row as migrations leave that of somebody who was there before attributes."""
     await world.rows(
-        "UPDATE subject SET user_type = DEFAULT, groups = DEFAULT WHERE id = $1 RETURNING id",
+        "UPDATE subject SET user_type = DEFAULT, groups = DEFAULT, attributes_known = DEFAULT"
+        " WHERE id = $1 RETURNING id",
         person.subject_ref,
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="rows of before migration 0006 count as known people without attributes, so a rule that"
-    " requires something of them is passed over",
-)
 async def test_who_was_there_before_the_upgrade_is_asked_as_a_stranger_is(world: World) -> None:
     application = await world.application(requirement=Requirement.OFF, rules=(_STAFF,))
     person = await world.person(application.tenant)
@@ -80,11 +77,6 @@ async def test_who_was_there_before_the_upgrade_is_asked_as_a_stranger_is(world:
     assert answer["decision"] == "challenge"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ADR 18: a new consumer group of mfa.subjects teaches attributes; but save_state takes"
-    " only versions above the one that the row has",
-)
 async def test_reading_the_topic_again_teaches_what_the_upgrade_did_not_know(world: World) -> None:
     application = await world.application(requirement=Requirement.OFF, rules=(_STAFF,))
     person = await world.person(application.tenant)
@@ -115,7 +107,7 @@ async def changes_unheard(
         await change()
 
 
-async def test_at_most_one_recovery_code_is_judged_by_old_attributes(
+async def test_no_recovery_code_is_judged_by_old_attributes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     application = await world.application(factors=ALL, rules=(_ADMINS_BY_KEY,))
@@ -129,7 +121,7 @@ async def test_at_most_one_recovery_code_is_judged_by_old_attributes(
     )
     answers = [await world.verify(application, person, code) for code in CODES[1:]]
 
-    assert [answer.status_code for answer in answers] == [200, 403]
+    assert [answer.status_code for answer in answers] == [403, 403]
 
 
 async def test_who_may_again_is_not_refused_for_ever_by_an_old_copy(
@@ -149,12 +141,7 @@ async def test_who_may_again_is_not_refused_for_ever_by_an_old_copy(
     assert 200 in answers
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="settle does not compare the version of the copy: what is in flight is accepted too,"
-    " so it is not `at most one login`",
-)
-async def test_of_many_at_once_one_is_judged_by_old_attributes(
+async def test_of_many_in_flight_none_is_judged_by_old_attributes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     application = await world.application(rules=(_ADMINS_BY_KEY,))
@@ -167,26 +154,30 @@ async def test_of_many_at_once_one_is_judged_by_old_attributes(
         world, monkeypatch, lambda: becomes(world, person, None, version=2, groups=["admins"])
     )
     guesses = world.parts.door.verify.guesses
-    reserve, together = guesses.reserve, asyncio.Barrier(len(phones))
+    reserve, under_way, all_are = guesses.reserve, [], asyncio.Event()
 
     async def in_flight(guess: Unpaid) -> Charged | Refused:
         charged = await reserve(guess)
-        await together.wait()
+        under_way.append(charged)
+        if len(under_way) == len(phones):
+            all_are.set()
+        await all_are.wait()
         return charged
 
     monkeypatch.setattr(guesses, "reserve", in_flight)
     answers = await asyncio.gather(
-        *(world.verify(application, one, world.code(one)) for one in phones)
+        *(
+            naming(
+                world, application, one, world.code(one), authenticator=str(one.authenticator_id)
+            )
+            for one in phones
+        )
     )
 
-    assert [answer.status_code for answer in answers].count(200) <= 1
+    assert [answer.status_code for answer in answers] == [403] * len(phones)
+    assert [type(one) for one in under_way[: len(phones)]] == [Charged] * len(phones)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a device that was remembered after a code of a factor that the rule does not take any"
-    " more still turns `challenge` into `allow`",
-)
 async def test_a_device_is_not_trusted_on_the_word_of_a_factor_that_does_not_count(
     world: World,
 ) -> None:
@@ -209,11 +200,6 @@ async def test_a_device_is_not_trusted_on_the_word_of_a_factor_that_does_not_cou
     assert by_device["decision"] == "challenge"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="/v1/decisions refuses on a wrong clock only for devices; since rules have a start, what"
-    " it decides without one is a matter of time too",
-)
 async def test_a_node_whose_clock_is_off_lets_nobody_off_before_a_rule_starts(
     world: World, servers: RunningServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,14 +216,9 @@ async def test_a_node_whose_clock_is_off_lets_nobody_off_before_a_rule_starts(
     assert (answer.status_code, answer.json().get("decision")) == (503, None)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="explain needs no more than `verify`: it tells who exists, and who is of which type or"
-    " group, where the decision is the same",
-)
 async def test_explain_does_not_tell_a_plain_key_who_exists(world: World) -> None:
     application = await world.application(
-        rules=(rule("staff", _OFF, match=Match(user_types=("staff",))),), scopes=(Scope.VERIFY,)
+        rules=(rule("staff", _OFF, match=Match(user_types=("staff",))),)
     )
     name, subject = f"{uuid4().hex}@example.org", uuid4()
     world.owners.names[subject] = name
@@ -258,9 +239,15 @@ async def test_explain_does_not_tell_a_plain_key_who_exists(world: World) -> Non
 
     there = (await asked(world, application, name)).json()
     stranger = (await asked(world, application, "nobody@example.org")).json()
+    refused = [
+        await asked(world, application, one, explain=True) for one in (name, "nobody@example.org")
+    ]
 
     assert there["decision"] == stranger["decision"] == "enroll"
     assert there["rules"] == stranger["rules"]
+    assert [one.status_code for one in refused] == [403, 403]
+    assert {one.json()["code"] for one in refused} == {"missing_scope"}
+    assert {one.json()["detail"] for one in refused} == {"verify:reasons"}
 
 
 async def test_new_attributes_count_also_while_policy_is_away(world: World) -> None:
@@ -279,11 +266,6 @@ async def test_new_attributes_count_also_while_policy_is_away(world: World) -> N
     assert judged.status_code == 403
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="memory keeps the rules once for each spelling of the header (64 of `Bearer` alone) and"
-    " each key, 0.9 MB for a body of 57 KB; up to 10,000 of them",
-)
 async def test_memory_keeps_the_rules_of_an_application_once(world: World) -> None:
     application = await world.application(rules=(_STAFF,))
     directory = world.parts.door.directory
