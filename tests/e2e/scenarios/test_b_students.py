@@ -50,7 +50,7 @@ async def test_students_follow_the_staff_on_a_day(tenancy: Tenancy) -> None:
     ]
 
 
-@pytest.mark.requirement("B1")
+@pytest.mark.requirement("B2")
 async def test_students_are_nudged_twice_and_then_must_enroll(tenancy: Tenancy) -> None:
     await tenancy.rules(_required("students", "student", skips=2), {"name": "x", **_OFF})
     student = await tenancy.person(user_type="student")

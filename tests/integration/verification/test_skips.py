@@ -21,7 +21,7 @@ from tests.integration.verification.test_rules import becomes, rule
 from tests.integration.verification.test_rules_attacked import next_policy
 
 
-@pytest.mark.requirement("E1")
+@pytest.mark.requirement("B2")
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_enrolling_is_put_off_as_often_as_the_rule_says(world: World, is_known: bool) -> None:
     application = await world.application(rules=(nudging(2),))
@@ -79,7 +79,7 @@ async def test_who_is_enrolled_puts_nothing_off(world: World) -> None:
     assert "skips_left" not in (await world.decide(application, person.name)).json()
 
 
-@pytest.mark.requirement("E1")
+@pytest.mark.requirement("B2")
 async def test_nothing_that_a_person_can_do_gives_more(world: World) -> None:
     application = await world.application(rules=(nudging(1),))
     person = await world.person(application.tenant)
@@ -97,7 +97,7 @@ async def test_nothing_that_a_person_can_do_gives_more(world: World) -> None:
         assert await left(world, one, person.name) == 0
 
 
-@pytest.mark.requirement("E1")
+@pytest.mark.requirement("B2")
 async def test_an_administrator_gives_more_and_takes_away(world: World) -> None:
     application = await world.application(rules=(nudging(2),))
     assert (await skip(world, application, STRANGER)).json() == {"skips_left": 1}

@@ -19,7 +19,6 @@ async def unlock(world: World, application: Application, name: str) -> httpx2.Re
     return await world.public.post("/v1/unlocks", json={"subject": name}, headers=headers)
 
 
-@pytest.mark.requirement("C1")
 @pytest.mark.parametrize(
     ("role", "scopes", "unlocks", "lists"),
     [
@@ -61,7 +60,6 @@ async def _remembered_twice(world: World) -> tuple[Application, Application, Per
     return one, other, person, token
 
 
-@pytest.mark.requirement("C4")
 async def test_the_service_desk_sees_and_forgets_devices_of_all_applications(
     world: World,
 ) -> None:
