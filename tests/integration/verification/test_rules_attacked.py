@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,12 +11,19 @@ from uuid import uuid4
 import pytest
 
 from contracts.envelope import about_person, application_key
-from contracts.policy import SUBJECT_STATE, PolicyState, SubjectState
+from contracts.policy import (
+    SUBJECT_STATE,
+    ApplicationKey,
+    ApplicationState,
+    PolicyState,
+    SubjectState,
+)
 from contracts.rules import Match, Rule, RuleRequirement
-from contracts.topics import POLICIES
-from contracts.vocabulary import Factor, Language, Requirement
-from libs.messaging.copies import save_copy
+from contracts.topics import APPLICATIONS, POLICIES
+from contracts.vocabulary import Factor, KeyMode, Language, Requirement, Scope
+from libs.messaging.copies import copy_of, save_copy
 from libs.postgres.pool import tenant_transaction
+from libs.web.api_keys import new_api_key
 from libs.web.internal_client import Unreachable
 from services.verification.domain.outcome import Refused
 from services.verification.scripts import CHANGED
@@ -53,6 +61,22 @@ async def next_policy(world: World, application: Application, *rules: Rule) -> N
             key=application_key(application.tenant, application.application_id),
             state=state.model_dump(mode="json"),
         )
+
+
+async def another_key(world: World, application: Application) -> str:
+    """Let the application have a second key; returns it."""
+    key = new_api_key(mode="test", application_id=application.application_id)
+    place = application_key(application.tenant, application.application_id)
+    async with tenant_transaction(world.plumbing.app_pool, application.tenant) as tx:
+        state = ApplicationState.model_validate(await copy_of(tx, APPLICATIONS.name, place))
+        of = {"scopes": (Scope.VERIFY,), "mode": KeyMode.TEST, "revoked": False}
+        added = ApplicationKey(key_id=uuid4(), digest=key.digest, **of)
+        more = state.model_copy(update={"version": 2, "keys": (*state.keys, added)})
+        data = more.model_dump(mode="json")
+        await save_copy(
+            tx, tenant=application.tenant, topic=APPLICATIONS.name, key=place, state=data
+        )
+    return key.text
 
 
 async def of_before_attributes(world: World, person: Person) -> None:
@@ -139,6 +163,25 @@ async def test_who_may_again_is_not_refused_for_ever_by_an_old_copy(
         answers.append((await world.verify(application, person, world.code(person))).status_code)
 
     assert 200 in answers
+
+
+async def test_a_change_that_redis_has_missed_costs_the_person_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = await world.application(rules=(_STAFF,))
+    person = await world.person(application.tenant)
+    await becomes(world, person, "staff", version=1)
+    answers = [await world.verify(application, person, world.code(person))]
+
+    # More often than there are guesses.
+    for version in range(2, 14):
+        change = partial(becomes, world, person, "staff", version=version, groups=[str(version)])
+        await changes_unheard(world, monkeypatch, change)
+        world.clock.forward(timedelta(seconds=30))
+        answers.append(await world.verify(application, person, world.code(person)))
+
+    assert [answer.status_code for answer in answers] == [200] * 13
+    assert set(await world.events(person)) == {"mfa.credential_claimed", "mfa.verified"}
 
 
 async def test_of_many_in_flight_none_is_judged_by_old_attributes(
@@ -270,9 +313,27 @@ async def test_memory_keeps_the_rules_of_an_application_once(world: World) -> No
     application = await world.application(rules=(_STAFF,))
     directory = world.parts.door.directory
 
+    second = await another_key(world, application)
+
     one = await directory.known(f"Bearer {application.key}")
-    other = await directory.known(f"bEARER {application.key}")
+    others = [await directory.known(f"{kind} {application.key}") for kind in ("bEARER", "BEARER")]
+    others.append(await directory.known(f"Bearer {second}"))
 
     assert one is not None
-    assert other is not None
-    assert one.policy is other.policy
+    assert [other is not None and other.policy is one.policy for other in others] == [True] * 3
+    assert len(directory._kept) == 2, "a header that is spelt otherwise is not another caller"
+
+
+async def test_memory_takes_the_next_version_of_a_policy(world: World) -> None:
+    application = await world.application(rules=(_STAFF,))
+    directory, header = world.parts.door.directory, f"Bearer {application.key}"
+    before = await directory.known(header)
+
+    await next_policy(world, application, _STAFF)
+    directory.forget()
+    after = await directory.known(header)
+
+    assert [one is not None and one.policy and one.policy.version for one in (before, after)] == [
+        1,
+        2,
+    ]
