@@ -41,16 +41,18 @@ _STAFF = rule("staff", match=Match(user_types=("staff",)))
 _ADMINS_BY_KEY = rule("admins", match=Match(groups=("admins",)), factors=(Factor.PASSKEY,))
 
 
-async def next_policy(world: World, application: Application, *rules: Rule) -> None:
+async def next_policy(
+    world: World, application: Application, *rules: Rule, version: int = 2
+) -> None:
     """Let the next version of an application's policy arrive."""
     state = PolicyState(
         application_id=application.application_id,
-        version=2,
+        version=version,
         deleted=False,
         requirement=Requirement.REQUIRED,
         factors=ALL,
         rules=rules,
-        rules_version=2,
+        rules_version=version,
         rules_digest="6f" * 32,
     )
     async with tenant_transaction(world.plumbing.app_pool, application.tenant) as tx:
