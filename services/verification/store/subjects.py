@@ -232,10 +232,7 @@ async def save_state(
     user_type: str | None,
     groups: Sequence[str],
 ) -> bool:
-    """Take a newer state of a locked subject; False for one that is known or older.
-
-    One whose attributes were not kept when it came is taken again.
-    """
+    """Take a newer state of a locked subject, or the same where attributes were not kept then."""
     taken = await tx.fetchval(
         "UPDATE subject SET state_version = $2, deleted = $3,"
         " lookup = CASE WHEN $3 THEN NULL ELSE lookup END, cache_version = cache_version + 1,"

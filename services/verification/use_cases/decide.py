@@ -72,14 +72,9 @@ class Decide:
             decided = await self.decided(tx, tenant, application_id, lookup)
             if shown is None or decided.decision.kind is not DecisionKind.CHALLENGE:
                 return decided
-            kept = await self.devices.known(
-                tx,
-                shown,
-                tenant=tenant,
-                application=application_id,
-                lookup=lookup,
-                factors=decided.decision.factors,
-            )
+            about = {"tenant": tenant, "application": application_id}
+            factors = decided.decision.factors
+            kept = await self.devices.known(tx, shown, lookup=lookup, factors=factors, **about)
         if kept is None:
             return decided
         return replace(decided, decision=remembered(decided.decision), kept=kept)

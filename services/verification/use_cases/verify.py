@@ -225,9 +225,7 @@ class Verify:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return first
         if settled.version not in (0, paid.charged.copy.version):
-            await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
-            self.guesses.is_of_no_use(question.tenant, paid.subject_ref, paid.charged)
-            return PersonChanged()
+            return await self._read_again(paid)
         async with tenant_transaction(self.pool, question.tenant) as tx:
             standing = await standing_of(
                 tx,
@@ -252,6 +250,12 @@ class Verify:
             await self.guesses.is_stale(question.tenant, paid.subject_ref)
         outcome = await self._fail(paid, [one], why_lost(standing.spent))
         return first or outcome
+
+    async def _read_again(self, paid: _Paid) -> PersonChanged:
+        tenant, subject = paid.question.tenant, paid.subject_ref
+        await self.guesses.never_made(tenant, subject, paid.charged)
+        self.guesses.is_of_no_use(tenant, subject, paid.charged)
+        return PersonChanged()
 
     async def _announce_doubt(self, paid: _Paid, one: CachedAuthenticator) -> None:
         """Announce that a code may have been used before; it was right, so no failure counts."""
