@@ -128,6 +128,20 @@ class DeviceForgotten(BaseModel):
     reason: ForgottenBecause
 
 
+class EnrollmentSkipped(BaseModel):
+    """Somebody has put off enrolling, as the rule of this name lets them `skips_left` times more.
+
+    The rules were those of `rules_version`; `rules_digest` is SHA-256 of all of it.
+    """
+
+    model_config = PUBLISHED
+    application_id: UUID
+    rule: str
+    rules_version: int | None
+    rules_digest: str | None
+    skips_left: int
+
+
 CREDENTIAL_CLAIMED = EventType(
     "mfa.credential_claimed",
     1,
@@ -189,4 +203,12 @@ DEVICE_FORGOTTEN = EventType(
     EVENTS,
     DeviceForgotten,
     "A device is remembered no more.",
+)
+ENROLLMENT_SKIPPED = EventType(
+    "mfa.enrollment_skipped",
+    1,
+    Service.VERIFICATION,
+    EVENTS,
+    EnrollmentSkipped,
+    "Somebody has put off enrolling once.",
 )

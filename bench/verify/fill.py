@@ -55,7 +55,13 @@ async def _fill(cache: Cache, row: asyncpg.Record) -> None:
     await cache.fill(
         row["tenant_id"],
         row["subject"],
-        copy=Copy(row["cache_version"], row["user_type"], tuple(row["groups"]), (kept,)),
+        copy=Copy(
+            row["cache_version"],
+            row["user_type"],
+            tuple(row["groups"]),
+            row["attributes_known"],
+            (kept,),
+        ),
         level=row["spent"],
         at=row["spent_at"],
         consecutive=row["consecutive"],

@@ -9,7 +9,9 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         *("/v1/subjects", "/v1/coverage", "/v1/imports"),
     ),
     "enrollment": ("/v1/enrollments", "/v1/authenticators"),
-    "verification": ("/v1/decisions", "/v1/verify", "/v1/receipts", "/v1/devices", "/v1/unlocks"),
+    "verification": (
+        *("/v1/decisions", "/v1/skips", "/v1/verify", "/v1/receipts", "/v1/devices", "/v1/unlocks"),
+    ),
     "recovery": ("/v1/recovery-keys", "/v1/recoveries", "/v1/resets"),
 }
 # What Caddy itself refuses, by its status; the words are those of libs/web/problems.py. A service

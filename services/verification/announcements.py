@@ -9,6 +9,7 @@ from contracts.verification import (
     CREDENTIAL_FORGOTTEN,
     DEVICE_FORGOTTEN,
     DEVICE_REMEMBERED,
+    ENROLLMENT_SKIPPED,
     LOCKED,
     UNLOCKED,
     VERIFICATION_FAILED,
@@ -18,6 +19,7 @@ from contracts.verification import (
     CredentialForgotten,
     DeviceForgotten,
     DeviceRemembered,
+    EnrollmentSkipped,
     FailureReason,
     ForgottenBecause,
     Locked,
@@ -178,3 +180,25 @@ def device_forgotten(
     """Say that a device is asked again."""
     data = DeviceForgotten(device_id=device_id, application_id=application_id, reason=reason)
     return about_person(DEVICE_FORGOTTEN, data, tenant=tenant, subject_ref=subject_ref, now=now)
+
+
+def enrollment_skipped(
+    *,
+    tenant: UUID,
+    subject_ref: UUID,
+    application_id: UUID,
+    rule: str,
+    rules_version: int | None,
+    rules_digest: str | None,
+    skips_left: int,
+    now: datetime,
+) -> CloudEvent:
+    """Say that somebody has put off enrolling."""
+    data = EnrollmentSkipped(
+        application_id=application_id,
+        rule=rule,
+        rules_version=rules_version,
+        rules_digest=rules_digest,
+        skips_left=skips_left,
+    )
+    return about_person(ENROLLMENT_SKIPPED, data, tenant=tenant, subject_ref=subject_ref, now=now)

@@ -28,6 +28,7 @@ from services.verification.api.internal import internal_routes
 from services.verification.api.public import public_routes
 from services.verification.api.receipts import receipt_routes
 from services.verification.api.room import Room
+from services.verification.api.skips import skip_routes
 from services.verification.api.unlocks import unlock_routes
 from services.verification.api.verify import fast_lane
 from services.verification.authority import AuthorityWatch
@@ -52,6 +53,7 @@ from services.verification.use_cases.guesses import Guesses
 from services.verification.use_cases.pins import PinChecks
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
+from services.verification.use_cases.skips import Skip
 from services.verification.use_cases.unlock import Unlock
 from services.verification.use_cases.verify import Verify
 from services.verification.workers import (
@@ -59,6 +61,7 @@ from services.verification.workers import (
     announce_refusals,
     forget_answers,
     forget_old_devices,
+    forget_old_skips,
     rotate_receipt_keys,
     watch_cache,
 )
@@ -203,11 +206,13 @@ def assemble(
     room = Room(settings.places)
     door = Door(verify, directory, receipts, devices, watch, room)
     find = find_caller(pool)
+    decide = Decide(pool, data_keys, devices, watch, clock)
     documented = public_app(
         SERVICE,
         title="Watchword: decisions and verification",
         routers=[
-            public_routes(decide=Decide(pool, data_keys, devices, clock), door=door, find=find),
+            public_routes(decide=decide, door=door, find=find),
+            skip_routes(Skip(decide), find),
             device_routes(devices, find),
             receipt_routes(receipts),
             unlock_routes(Unlock(pool, data_keys, cache, budget, clock), find),
@@ -270,10 +275,12 @@ def _summing_up(refusals: Refusals) -> Part:
 def _cleaning(plumbing: Plumbing) -> Part:
     async def clean(stop: asyncio.Event) -> None:
         pool = plumbing.worker_pool
-        async with asyncio.TaskGroup() as both:
-            both.create_task(forget_answers(pool, older_than=ANSWERS_KEPT, stop=stop))
+        async with asyncio.TaskGroup() as all_of_them:
+            begin = all_of_them.create_task
+            begin(forget_answers(pool, older_than=ANSWERS_KEPT, stop=stop))
             # A repeat must find the device that its first answer made.
-            both.create_task(forget_old_devices(pool, kept=2 * ANSWERS_KEPT, stop=stop))
+            begin(forget_old_devices(pool, kept=2 * ANSWERS_KEPT, stop=stop))
+            begin(forget_old_skips(pool, answers=ANSWERS_KEPT, stop=stop))
 
     return clean
 

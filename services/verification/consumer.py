@@ -12,7 +12,7 @@ from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
 from libs.messaging.copies import keep_copy
 from libs.postgres.pool import Connection
-from services.verification.store import claims
+from services.verification.store import claims, skips
 from services.verification.store import subjects as store
 from services.verification.use_cases.credentials import Credentials
 
@@ -66,6 +66,9 @@ class Events:
     async def subject(self, tx: Connection, event: CloudEvent) -> None:
         state = data_of(SUBJECT_STATE, event)
         await store.lock_subject(tx, event.tenant, state.subject_ref)
+        if state.deleted:
+            # First, as long as the name under which it was counted is there.
+            await skips.forget(tx, state.subject_ref)
         newer = await store.save_state(
             tx,
             state.subject_ref,

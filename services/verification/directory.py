@@ -1,4 +1,4 @@
-"""Who calls, and what its policy allows: kept in memory for a moment.
+"""Who calls, and what its policy allows: kept in memory for a moment, a policy once.
 
 Within that moment a revoked key may still be refused like any other, but nothing is accepted from
 it: settle asks PostgreSQL whether the application is still what this process knows (promise 9).
@@ -7,6 +7,7 @@ it: settle asks PostgreSQL whether the application is still what this process kn
 import asyncio
 import hashlib
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -40,23 +41,28 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Directory:
-    """Finds callers by the Authorization header; one read a second and header."""
+    """Finds callers by the Authorization header; one read a second and key."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._strangers: set[asyncio.Task[Known | None]] = set()
         self._kept: dict[bytes, tuple[float, asyncio.Task[Known | None]]] = {}
+        # With many rules a policy takes a megabyte, and an application may have many keys.
+        self._policies: dict[tuple[UUID, UUID], Policy] = {}
 
     async def known(self, authorization: str) -> Known | None:
         """Return who sent this header, or None where no key in force is in it.
 
         Raises TimeoutError, or what PostgreSQL raises.
         """
+        kind, _, text = authorization.partition(" ")
+        if kind.lower() != "bearer":
+            return None
         # By digest, so that no key lies about in memory.
-        digest = hashlib.sha256(authorization.encode()).digest()
+        digest = hashlib.sha256(text.encode()).digest()
         until, reading = self._kept.get(digest, (0.0, None))
         if reading is None or until <= asyncio.get_running_loop().time():
-            parts = _parts(authorization)
+            parts = read_api_key(text)
             if parts is None:
                 return None
             if len(self._strangers) >= _MOST_STRANGERS and reading is None:
@@ -75,6 +81,7 @@ class Directory:
     ) -> asyncio.Task[Known | None]:
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
+            self._policies.clear()
         until = asyncio.get_running_loop().time() + _KEPT.total_seconds()
         reading = asyncio.create_task(self._read(parts))
         self._kept[digest] = (until, reading)
@@ -101,9 +108,14 @@ class Directory:
             return None
         async with tenant_transaction(self._pool, caller.tenant_id) as tx:
             policy = await policy_of(tx, caller.tenant_id, caller.application_id)
-        return Known(caller, state.version, policy)
+        return Known(caller, state.version, self._kept_once(caller, policy))
 
-
-def _parts(authorization: str) -> KeyParts | None:
-    kind, _, text = authorization.partition(" ")
-    return read_api_key(text) if kind.lower() == "bearer" else None
+    def _kept_once(self, caller: Caller, policy: Policy | None) -> Policy | None:
+        place = (caller.tenant_id, caller.application_id)
+        if policy is None:
+            self._policies.pop(place, None)
+            return None
+        kept = self._policies.get(place)
+        if kept != policy:
+            self._policies[place] = kept = policy
+        return kept

@@ -32,13 +32,14 @@ class Idempotency(msgspec.Struct, frozen=True):
 class Acceptance(msgspec.Struct, frozen=True):
     """The code of `step` matched; PostgreSQL has the last word.
 
-    `pair`: so did the code after it.
+    `copy_version` is that of what was known of the subject. `pair`: the code after it matched too.
     """
 
     authenticator_id: UUID
     epoch: int
     step: int
     idempotency: Idempotency | None
+    copy_version: int
     pair: bool = False
 
 
@@ -66,7 +67,8 @@ class Entry(msgspec.Struct, frozen=True):
 class Settled(msgspec.Struct, frozen=True):
     """Whether the entry took effect; for a failure, how many in a row, how full the bucket.
 
-    `version` is that of the subject then, by which later changes are told from it.
+    `version` is that of the subject then, by which changes are told from it; 0 where its row was
+    not looked at.
     """
 
     took_effect: bool

@@ -80,11 +80,15 @@ class CachedAuthenticator(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Copy(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of a subject, of which version: attributes and authenticators of one family."""
+    """What is kept of a subject, of which version: attributes and authenticators of one family.
+
+    `known`: the attributes have arrived.
+    """
 
     version: int
     user_type: str | None
     groups: tuple[str, ...]
+    known: bool
     authenticators: tuple[CachedAuthenticator, ...]
 
 

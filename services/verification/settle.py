@@ -221,12 +221,13 @@ class Settler:
             [caller.policy_version for caller in callers],
             [entry.family is Family.RECOVERY for entry in entries],
             self._before_waiting,
+            [entry.acceptance and entry.acceptance.copy_version for entry in entries],
         ]
 
 
 def _settled(row: asyncpg.Record) -> Settled:
     if not row["took_effect"]:
-        return _NOTHING
+        return Settled(False, version=row["cache_version"])
     return Settled(True, row["consecutive"], row["spent"], row["cache_version"])
 
 

@@ -1,6 +1,6 @@
 -- Settle a batch: one statement, one commit. Subjects are locked first, and no lock is waited for.
--- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so are $30
--- and $37; then the budget and the topics; then the callers that the entries speak of, as this
+-- $1..$18 are arrays, one element an entry (an entry without a step is a failure), and so are $30,
+-- $37 and $39; then the budget and the topics; then the callers that the entries speak of, as this
 -- process knows them; then how far a clock may be off, and what waits after a promotion; then their
 -- policies; $38 failures in a row come before waiting.
 WITH entry AS (
@@ -11,10 +11,11 @@ WITH entry AS (
     FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bytea[], $5::timestamptz[], $6::float8[],
         $7::bool[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::uuid[],
         $13::uuid[], $14::int[], $15::bigint[], $16::int[], $17::bytea[], $18::bytea[], $30::bool[],
-        $37::bool[])
+        $37::bool[], $39::bigint[])
     AS e (n, tenant_id, subject_ref, lookup, now, weight,
         charged, event_id, type, body, lock_body, lock_event_id,
-        authenticator_id, epoch, step, caller, idempotency_key, request, pair, recovery)
+        authenticator_id, epoch, step, caller, idempotency_key, request, pair, recovery,
+        copy_version)
 ), promoted AS MATERIALIZED (
     -- A promoted standby, or a backup that runs again, settles nothing before that is noted.
     SELECT timeline = current_timeline() AS known, fences,
@@ -50,7 +51,8 @@ WITH entry AS (
     ORDER BY s.tenant_id, s.id FOR UPDATE OF s SKIP LOCKED
 ), took AS (
     -- The compare-and-set: a code that is not newer, a lock, a full bucket, another name, another
-    -- key of the application or an Idempotency-Key that was used change no row. A step is the time
+    -- key of the application, a person who has changed since the copy was read, or an
+    -- Idempotency-Key that was used change no row. A step is the time
     -- step of TOTP and the counter of HOTP; of recovery codes it is the place in the set, a bit of
     -- `used`; a PIN is not spent.
     UPDATE authenticator a SET
@@ -70,6 +72,7 @@ WITH entry AS (
             WHEN 'recovery_code' THEN statement_timestamp() > p.recovery_codes_wait_until
             ELSE true END
         AND h.application_id IS NOT NULL AND h.run < $21 AND h.named
+        AND h.copy_version = h.cache_version
         -- As domain/budget.py says it (wait_after).
         AND (h.run < $38 OR extract(epoch FROM h.now - h.failed_at)
             >= least(3600, 30 * 2 ^ least(h.run - $38, 7)))

@@ -13,7 +13,7 @@ from libs.postgres.pool import Pool
 from libs.sealing.seal import SealBroken
 from libs.telemetry import span
 from libs.web.internal_client import Refused, Unreachable
-from services.verification.store import claims
+from services.verification.store import claims, skips
 from services.verification.store.answers import delete_answers
 from services.verification.store.devices import delete_old
 
@@ -22,6 +22,8 @@ _AT_ONCE = 20
 _LOOK_EVERY = timedelta(seconds=1)
 _CLEAN_EVERY = timedelta(minutes=1)
 _SUM_UP_EVERY = timedelta(minutes=1)
+# Of whom policy never spoke: whoever comes back after so long may put enrolling off anew.
+_STRANGERS_KEPT = timedelta(days=400)
 _WATCH_EVERY = timedelta(seconds=2)
 # A credential that breaks the contract must not stop the claims of all others.
 _FAILURES: tuple[type[Exception], ...] = (
@@ -100,6 +102,16 @@ async def forget_old_devices(pool: Pool, *, kept: timedelta, stop: asyncio.Event
             await delete_old(pool, kept)
         except INFRASTRUCTURE_ERRORS as error:
             _LOG.warning("devices cannot be cleaned up", exception=type(error).__name__)
+        await _either(stop, _CLEAN_EVERY)
+
+
+async def forget_old_skips(pool: Pool, *, answers: timedelta, stop: asyncio.Event) -> None:
+    """Delete what nobody may ask for or can be told of by a deletion, until asked to stop."""
+    while not stop.is_set():
+        try:
+            await skips.delete_old(pool, answers=answers, strangers=_STRANGERS_KEPT)
+        except INFRASTRUCTURE_ERRORS as error:
+            _LOG.warning("skips cannot be cleaned up", exception=type(error).__name__)
         await _either(stop, _CLEAN_EVERY)
 
 

@@ -1,5 +1,6 @@
 """Where reasons meet status codes."""
 
+from contracts.vocabulary import Scope
 from libs.web.problems import Problem
 from services.verification.domain.outcome import Refused
 
@@ -14,7 +15,7 @@ def authority_down() -> Problem:
 
 
 def clock_off() -> Problem:
-    title = "The clock of this node is off; another node, or this one soon, can judge codes"
+    title = "The clock of this node is off; another node, or this one soon, can answer"
     return Problem(503, "clock_off", title, retry_after=1)
 
 
@@ -35,6 +36,17 @@ def policy_unknown() -> Problem:
 def key_reused() -> Problem:
     title = "The Idempotency-Key was used for another request"
     return Problem(422, "idempotency_key_reused", title)
+
+
+def nothing_to_skip() -> Problem:
+    title = "There is nothing that could be put off: ask for a decision"
+    return Problem(409, "nothing_to_skip", title)
+
+
+def may_not_explain() -> Problem:
+    return Problem(
+        403, "missing_scope", "The application key lacks a scope", detail=Scope.VERIFY_REASONS
+    )
 
 
 def no_such_subject() -> Problem:

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from contracts.vocabulary import Factor, Scope
+from contracts.roles import Right
+from contracts.vocabulary import DecisionKind, Factor, Scope
 from libs.telemetry import current_traceparent, read_traceparent
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.verification.api.door import DeviceWanted, Door, Envelope, Question, ReceiptWanted
-from services.verification.api.problems import clock_off, policy_unknown
+from services.verification.api.problems import clock_off, may_not_explain, policy_unknown
 from services.verification.api.schemas import (
     DecisionAnswer,
     DecisionRequest,
@@ -19,6 +20,7 @@ from services.verification.api.schemas import (
     VerifyAnswer,
     VerifyRequest,
 )
+from services.verification.settle import ClockOff
 from services.verification.use_cases.decide import Decide, PolicyUnknown
 from services.verification.use_cases.question import NamedLimit
 
@@ -41,18 +43,18 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
     @router.post(
         "/decisions",
         summary="Decide what to ask",
-        description="`allow`, `challenge` (ask for a code) or `enroll` (there is no factor yet)."
+        description="`allow`, `challenge` (ask for a code), `enroll` (there is no factor yet, and"
+        " `skips_left` says how often that may be put off) or `deny` (nobody of these gets in)."
         " A remembered device turns `challenge` into `allow`, and gets its next token.",
         response_model_exclude_none=True,
-        responses=documented(401, 403, 422),
+        responses=documented(401, 403, 422, 503),
     )
     async def decisions(
         body: DecisionRequest, response: Response, caller: Annotated[Caller, may_verify]
     ) -> DecisionAnswer:
         response.headers["Cache-Control"] = "no-store"
-        # Whether a device is still remembered is a matter of time.
-        if body.device is not None and door.watch.clock_is_off:
-            raise clock_off()
+        if body.explain and caller.scopes.isdisjoint((Scope.VERIFY_REASONS, Right.READ)):
+            raise may_not_explain()
         try:
             decided = await decide(
                 tenant=caller.tenant_id,
@@ -62,12 +64,15 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
             )
         except PolicyUnknown:
             raise policy_unknown() from None
+        except ClockOff:
+            raise clock_off() from None
         decision, kept = decided.decision, decided.kept
         return DecisionAnswer(
             decision=decision.kind,
             reason=decision.reason,
             factors=[Factor(factor) for factor in decision.factors],
             policy_version=decided.policy.version,
+            skips_left=decision.skips_left if decision.kind is DecisionKind.ENROLL else None,
             rules=RulesApplied(
                 version=decided.policy.rules_version,
                 digest=decided.policy.rules_digest or "",

@@ -48,7 +48,9 @@ class DecisionRequest(BaseModel):
         " is as good as none; one that was spent before drops the device.",
     )
     explain: StrictBool = Field(
-        default=False, description="Say why the rules before the one that decides do not."
+        default=False,
+        description="Say why the rules before the one that decides do not. That tells what somebody"
+        " is, so it takes the scope `verify:reasons` or the right `read`.",
     )
 
 
@@ -57,6 +59,19 @@ class UnlockRequest(BaseModel):
 
     model_config = _STRICT
     subject: SubjectName
+
+
+class SkipRequest(BaseModel):
+    """Who puts enrolling off."""
+
+    model_config = _STRICT
+    subject: SubjectName
+
+
+class SkipAnswer(BaseModel):
+    """It was put off; so often it may be again."""
+
+    skips_left: int
 
 
 class DeviceKept(BaseModel):
@@ -92,6 +107,11 @@ class DecisionAnswer(BaseModel):
     reason: Reason
     factors: list[Factor]
     policy_version: int
+    skips_left: int | None = Field(
+        default=None,
+        description="For `enroll`: how often the person may still put it off (`POST /v1/skips`);"
+        " with 0 they must enroll now.",
+    )
     rules: RulesApplied | None = None
     remembered: bool = Field(
         description="Let in by a remembered device: one factor only, in NIST's terms AAL1."
@@ -189,9 +209,10 @@ class DeviceSearch(BaseModel):
 
 
 class DeviceShown(BaseModel):
-    """A device by which this application knows somebody."""
+    """A device by which an application knows somebody."""
 
     id: UUID
+    application: UUID
     remembered_at: datetime
     last_used: datetime
     expires: datetime

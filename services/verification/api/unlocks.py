@@ -1,10 +1,10 @@
-"""Unlocking, for those who manage an application's people."""
+"""Unlocking, for those who help an application's people."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from contracts.vocabulary import Scope
+from contracts.roles import Right
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.verification.api.problems import no_such_subject
@@ -25,7 +25,7 @@ def unlock_routes(unlock: Unlock, find: FindCaller) -> APIRouter:
         responses=documented(401, 403, 404, 422, 503),
     )
     async def unlock_subject(
-        body: UnlockRequest, caller: Annotated[Caller, Depends(caller_with(Scope.MANAGE, find))]
+        body: UnlockRequest, caller: Annotated[Caller, Depends(caller_with(Right.SUPPORT, find))]
     ) -> None:
         if not await unlock(
             tenant=caller.tenant_id, application_id=caller.application_id, subject=body.subject

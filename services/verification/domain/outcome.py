@@ -20,6 +20,7 @@ class Why(StrEnum):
     REVOKED = "revoked"
     OVER_LIMIT = "over_limit"
     NOTHING_ENROLLED = "nothing_enrolled"
+    DENIED = "denied"
     BUDGET = "budget"
     LOCKED = "locked"
     WAITING = "waiting"
@@ -72,6 +73,11 @@ class KeyReused:
 @dataclass(frozen=True)
 class CallerChanged:
     """The application is not what this process took it for; nothing was judged."""
+
+
+@dataclass(frozen=True)
+class PersonChanged:
+    """The subject is not what the copy said; nothing was judged, and it is read again."""
 
 
 Outcome = Accepted | Refused | KeyReused | CallerChanged

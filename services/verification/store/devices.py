@@ -6,12 +6,15 @@ from uuid import UUID
 
 from libs.postgres.pool import Connection, Pool
 
-_COLUMNS = "id, application_id, key_version, generation, remembered_at, rotated_at, expires"
+_COLUMNS = "id, application_id, key_version, generation, remembered_at, rotated_at, expires, factor"
 
 
 @dataclass(frozen=True)
 class StoredDevice:
-    """A device; of its token there is only the number of the generation."""
+    """A device; of its token there is only the number of the generation.
+
+    `factor` is the one on whose word it is trusted, None where that was not kept.
+    """
 
     device_id: UUID
     application_id: UUID
@@ -20,6 +23,7 @@ class StoredDevice:
     remembered_at: datetime
     rotated_at: datetime
     expires: datetime
+    factor: str | None = None
 
 
 async def subject_of_authenticator(tx: Connection, authenticator_id: UUID) -> UUID | None:
@@ -38,10 +42,13 @@ async def subject_of_name(tx: Connection, lookup: bytes) -> UUID | None:
     return subject
 
 
-async def subject_of_device(tx: Connection, device_id: UUID, *, application: UUID) -> UUID | None:
-    """Return whose device this is, if this application remembers it."""
+async def subject_of_device(
+    tx: Connection, device_id: UUID, *, application: UUID | None
+) -> UUID | None:
+    """Return whose device this is, if this application remembers it, or any where it is None."""
     subject: UUID | None = await tx.fetchval(
-        "SELECT subject_ref FROM device WHERE id = $1 AND application_id = $2",
+        "SELECT subject_ref FROM device WHERE id = $1"
+        " AND ($2::uuid IS NULL OR application_id = $2)",
         device_id,
         application,
     )
@@ -54,9 +61,9 @@ async def add(
     """Remember a device of a locked subject; False where it is known or the authenticator gone."""
     added = await tx.fetchval(
         "INSERT INTO device (tenant_id, id, application_id, subject_ref, key_version,"
-        " remembered_at, rotated_at, expires) SELECT $1, $2, $3, $4, $5, $6, $6, $7"
-        " WHERE EXISTS (SELECT 1 FROM authenticator WHERE id = $8 AND subject_ref = $4"
-        " AND status = 'active') ON CONFLICT (tenant_id, id) DO NOTHING RETURNING true",
+        " remembered_at, rotated_at, expires, factor) SELECT $1, $2, $3, $4, $5, $6, $6, $7, factor"
+        " FROM authenticator WHERE id = $8 AND subject_ref = $4 AND status = 'active'"
+        " ON CONFLICT (tenant_id, id) DO NOTHING RETURNING true",
         tenant,
         device.device_id,
         device.application_id,
@@ -97,6 +104,14 @@ async def remembered(
         now - longest,
     )
     return [StoredDevice(*row) for row in rows]
+
+
+async def applications_of(tx: Connection, subject: UUID) -> list[UUID]:
+    """Return the applications that have remembered a device of a subject."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT application_id FROM device WHERE subject_ref = $1 ORDER BY 1", subject
+    )
+    return [row["application_id"] for row in rows]
 
 
 async def rotate(tx: Connection, device_id: UUID, *, now: datetime) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
+from contracts.rules import Login
 from libs.postgres.pool import Connection
 from services.verification.domain.budget import Budget, Family, Spent, family_of
 
@@ -37,14 +40,26 @@ _PREFIX = {Family.CODES: "", Family.RECOVERY: "recovery_"}
 
 
 @dataclass(frozen=True)
+class Attributes:
+    """What rules may ask about a subject; where they have not arrived, they are not `known`."""
+
+    user_type: str | None = None
+    groups: tuple[str, ...] = ()
+    known: bool = False
+
+    def of(self, application_id: UUID, subject: UUID) -> Login:
+        """Return the login of who has these attributes."""
+        return Login(application_id, subject, self.user_type, self.groups, known=self.known)
+
+
+@dataclass(frozen=True)
 class StoredSubject:
     """A subject with what decides whether it may try: `cache_version` grows with every change."""
 
     subject_ref: UUID
     cache_version: int
     unlocked_version: int
-    user_type: str | None
-    groups: tuple[str, ...]
+    attributes: Attributes
     failures: Mapping[Family, Failures]
     authenticators: tuple[StoredAuthenticator, ...]
 
@@ -52,8 +67,8 @@ class StoredSubject:
 async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     """Return a subject with its active authenticators, as of one moment."""
     rows = await tx.fetch(
-        "SELECT s.cache_version, s.unlocked_version, s.user_type, s.groups, s.spent,"
-        " s.spent_at, s.consecutive,"
+        "SELECT s.cache_version, s.unlocked_version, s.user_type, s.groups, s.attributes_known,"
+        " s.spent, s.spent_at, s.consecutive,"
         " s.failed_at, s.recovery_spent, s.recovery_spent_at, s.recovery_consecutive,"
         " s.recovery_failed_at, a.id, a.factor, a.epoch,"
         " a.sealed, a.algorithm, a.digits, a.period, a.last_step FROM subject s"
@@ -67,8 +82,7 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
         subject_ref=subject,
         cache_version=rows[0]["cache_version"],
         unlocked_version=rows[0]["unlocked_version"],
-        user_type=rows[0]["user_type"],
-        groups=tuple(rows[0]["groups"]),
+        attributes=_attributes(rows[0]),
         failures={
             family: Failures(
                 Spent(level=rows[0][f"{prefix}spent"], at=rows[0][f"{prefix}spent_at"]),
@@ -94,10 +108,16 @@ async def load_subject(tx: Connection, subject: UUID) -> StoredSubject | None:
     )
 
 
-async def attributes_of(tx: Connection, subject: UUID) -> tuple[str | None, Sequence[str]]:
-    """Return the user type and the groups of a subject that is there."""
-    row = await tx.fetchrow("SELECT user_type, groups FROM subject WHERE id = $1", subject)
-    return (row["user_type"], row["groups"]) if row is not None else (None, ())
+async def attributes_of(tx: Connection, subject: UUID) -> Attributes:
+    """Return what is known about a subject."""
+    row = await tx.fetchrow(
+        "SELECT user_type, groups, attributes_known FROM subject WHERE id = $1", subject
+    )
+    return _attributes(row) if row is not None else Attributes()
+
+
+def _attributes(row: asyncpg.Record) -> Attributes:
+    return Attributes(row["user_type"], tuple(row["groups"]), row["attributes_known"])
 
 
 async def subject_named(tx: Connection, lookup: bytes) -> UUID | None:
@@ -113,15 +133,14 @@ class Enrolled:
     """A subject's attributes, and the factors that it has."""
 
     subject_ref: UUID
-    user_type: str | None
-    groups: Sequence[str]
+    attributes: Attributes
     factors: Sequence[str]
 
 
 async def enrolled_factors(tx: Connection, lookup: bytes) -> Enrolled | None:
     """Return what is known of whoever this is; nothing of a stranger."""
     row = await tx.fetchrow(
-        "SELECT s.id, s.user_type, s.groups,"
+        "SELECT s.id, s.user_type, s.groups, s.attributes_known,"
         " array_remove(array_agg(DISTINCT a.factor), NULL) AS factors FROM subject s"
         " LEFT JOIN authenticator a ON a.tenant_id = s.tenant_id AND a.subject_ref = s.id"
         " AND a.status = 'active'"
@@ -130,7 +149,7 @@ async def enrolled_factors(tx: Connection, lookup: bytes) -> Enrolled | None:
     )
     if row is None:
         return None
-    return Enrolled(row["id"], row["user_type"], row["groups"], row["factors"])
+    return Enrolled(row["id"], _attributes(row), row["factors"])
 
 
 # The wait is that of domain/budget.py (wait_after).
@@ -213,11 +232,13 @@ async def save_state(
     user_type: str | None,
     groups: Sequence[str],
 ) -> bool:
-    """Take a newer state of a locked subject; False for one that is known or older."""
+    """Take a newer state of a locked subject, or the same where attributes were not kept then."""
     taken = await tx.fetchval(
         "UPDATE subject SET state_version = $2, deleted = $3,"
         " lookup = CASE WHEN $3 THEN NULL ELSE lookup END, cache_version = cache_version + 1,"
-        " user_type = $4, groups = $5 WHERE id = $1 AND state_version < $2 RETURNING true",
+        " user_type = $4, groups = $5, attributes_known = true WHERE id = $1"
+        " AND (state_version < $2 OR (state_version = $2 AND NOT attributes_known AND NOT deleted))"
+        " RETURNING true",
         subject,
         version,
         deleted,

@@ -29,7 +29,7 @@ from services.verification.domain.subjects import lookup_digest
 from services.verification.gateways import Owners
 from services.verification.reserve import Cache
 from services.verification.script_calls import CacheDown
-from services.verification.store import claims
+from services.verification.store import claims, skips
 from services.verification.store import subjects as store
 from services.verification.store.claims import Claim
 from services.verification.use_cases.devices import forget_devices
@@ -226,7 +226,9 @@ class Credentials:
         async with tenant_transaction(self.pool, claim.tenant) as tx:
             await store.lock_subject(tx, claim.tenant, claim.subject_ref)
             if name is not None:
-                await store.save_lookup(tx, claim.subject_ref, lookup_digest(key.key, name))
+                lookup = lookup_digest(key.key, name)
+                await store.save_lookup(tx, claim.subject_ref, lookup)
+                await skips.whose(tx, claim.subject_ref, lookup)
             version = await store.bump_cache_version(tx, claim.subject_ref)
             await claims.done(tx, claim)
         await self._tell_changed(claim.tenant, claim.subject_ref, version)

@@ -1,7 +1,7 @@
 """Say what an application should do with a subject now."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from contracts.decisions import Asked, Decision, decide
@@ -10,9 +10,18 @@ from contracts.vocabulary import DecisionKind
 from libs.clock import Clock
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
-from services.verification.domain.decision import Policy, asked, explained, remembered
+from services.verification.authority import AuthorityWatch
+from services.verification.domain.decision import (
+    Policy,
+    asked,
+    explained,
+    is_matter_of_time,
+    remembered,
+)
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import lookup_digest
+from services.verification.settle import ClockOff
+from services.verification.store import skips
 from services.verification.store import subjects as store
 from services.verification.store.policies import policy_of
 from services.verification.use_cases.devices import Devices, Kept
@@ -35,46 +44,65 @@ class Decided:
 
 @dataclass(frozen=True)
 class Decide:
-    """Decides from this service's own copies; no other service is asked."""
+    """Decides from this service's own copies; no other service is asked.
+
+    A node whose clock is off (`watch`) decides only what is no matter of time.
+    """
 
     pool: Pool
     data_keys: DataKeys
     devices: Devices
+    watch: AuthorityWatch
     clock: Clock
 
     async def __call__(
         self, *, tenant: UUID, application_id: UUID, subject: str, device: str | None = None
     ) -> Decided:
-        """Return the decision; raises PolicyUnknown. `device` is the token that it keeps."""
+        """Return the decision; raises PolicyUnknown, ClockOff.
+
+        `device` is the token that it keeps.
+        """
+        if device is not None:
+            # Whether a device is still remembered is a matter of time.
+            self.refuse_clock_off()
         key = await self.data_keys.newest(tenant=tenant, purpose=LOOKUP)
         lookup = lookup_digest(key.key, subject)
         shown = await self.devices.shown(tenant, device) if device is not None else None
         async with tenant_transaction(self.pool, tenant) as tx:
-            decided = await self._decided(tx, tenant, application_id, lookup)
+            decided = await self.decided(tx, tenant, application_id, lookup)
             if shown is None or decided.decision.kind is not DecisionKind.CHALLENGE:
                 return decided
-            kept = await self.devices.known(
-                tx, shown, tenant=tenant, application=application_id, lookup=lookup
-            )
+            about = {"tenant": tenant, "application": application_id}
+            factors = decided.decision.factors
+            kept = await self.devices.known(tx, shown, lookup=lookup, factors=factors, **about)
         if kept is None:
             return decided
-        decision = remembered(decided.decision)
-        return Decided(decision, decided.policy, decided.ask, decided.passed_over, kept)
+        return replace(decided, decision=remembered(decided.decision), kept=kept)
 
-    async def _decided(
+    async def decided(
         self, tx: Connection, tenant: UUID, application_id: UUID, lookup: bytes
     ) -> Decided:
+        """Return the decision without regard to a device; raises PolicyUnknown, ClockOff."""
         policy = await policy_of(tx, tenant, application_id)
         if policy is None:
             raise PolicyUnknown
-        who, now = await store.enrolled_factors(tx, lookup), self.clock()
-        login = _login(application_id, who)
-        ask = asked(policy, login, now)
-        decision = decide(ask, who.factors if who is not None else ())
+        who = await store.enrolled_factors(tx, lookup)
+        login, now = _login(application_id, who), self.clock()
+        if is_matter_of_time(policy, login):
+            self.refuse_clock_off()
+        ask, enrolled = asked(policy, login, now), who.factors if who is not None else ()
+        decision = decide(ask, enrolled)
+        if decision.skips_left and ask.rule is not None:
+            decision = decide(ask, enrolled, skipped=await skips.used(tx, lookup, ask.rule))
         return Decided(decision, policy, ask, explained(policy, login, now))
+
+    def refuse_clock_off(self) -> None:
+        """Raise ClockOff where this node cannot tell what time it is."""
+        if self.watch.clock_is_off:
+            raise ClockOff("this node's clock is off")
 
 
 def _login(application_id: UUID, who: store.Enrolled | None) -> Login:
     if who is None:
         return Login(application_id, known=False)
-    return Login(application_id, who.subject_ref, who.user_type, who.groups)
+    return who.attributes.of(application_id, who.subject_ref)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from contracts.rules import Login
 from contracts.topics import EVENTS
 from contracts.verification import ForgottenBecause
 from libs.clock import Clock
@@ -93,51 +92,59 @@ class Devices:
         return Shown(token, key.key) if is_genuine(text, token, key.key) else None
 
     async def known(
-        self, tx: Connection, shown: Shown, *, tenant: UUID, application: UUID, lookup: bytes
+        self,
+        tx: Connection,
+        shown: Shown,
+        *,
+        tenant: UUID,
+        application: UUID,
+        lookup: bytes,
+        factors: Sequence[str],
     ) -> Kept | None:
-        """Return the next token where the device is remembered; a spent one drops the device."""
+        """Return the next token where the device is remembered; a spent one drops the device.
+
+        One that is trusted on the word of a factor that is none of `factors` does not count.
+        """
         subject = await store.subject_of_name(tx, lookup)
         if subject is None:
             return None
         await lock_subject(tx, tenant, subject)
         # A clock that is behind would know a device, or a spent token, for too long.
         now = await store.later_of(tx, self.clock())
-        longest = await self._longest(tx, tenant, subject, application=application, now=now)
-        remembered = await store.remembered(
-            tx, subject, application=application, now=now, longest=longest
-        )
+        remembered = await self._remembered(tx, tenant, subject, application, now=now)
         device = next((one for one in remembered if one.device_id == shown.token.device_id), None)
         if device is None:
             return None
-        match judge(
+        believed = judge(
             shown.token.generation, device.generation, rotated_at=device.rotated_at, now=now
-        ):
-            case Believed.CURRENT:
-                await store.rotate(tx, device.device_id, now=now)
-                return _kept(device, device.generation + 1, shown.key)
-            case Believed.JUST_SPENT:
-                return _kept(device, device.generation, shown.key)
-            case Believed.STOLEN:
-                await self._forget(tx, tenant, subject, device.device_id, ForgottenBecause.THEFT)
-        return None
+        )
+        if believed is Believed.STOLEN:
+            await self._forget(tx, tenant, subject, device.device_id, ForgottenBecause.THEFT)
+            return None
+        if device.factor not in factors:
+            return None
+        return await _next(tx, device, believed, key=shown.key, now=now)
 
     async def of_subject(
-        self, tenant: UUID, name: str, *, application: UUID
+        self, tenant: UUID, name: str, *, application: UUID | None
     ) -> Sequence[store.StoredDevice]:
-        """Return the devices by which an application knows somebody; a stranger has none."""
+        """Return the devices by which an application, or any, knows somebody.
+
+        A stranger has none.
+        """
         key = await self.data_keys.newest(tenant=tenant, purpose=LOOKUP)
         async with tenant_transaction(self.pool, tenant) as tx:
             subject = await store.subject_of_name(tx, lookup_digest(key.key, name))
             if subject is None:
                 return ()
-            now = self.clock()
-            longest = await self._longest(tx, tenant, subject, application=application, now=now)
-            return await store.remembered(
-                tx, subject, application=application, now=now, longest=longest
-            )
+            asking = [application] if application else await store.applications_of(tx, subject)
+            found: list[store.StoredDevice] = []
+            for one in asking:
+                found += await self._remembered(tx, tenant, subject, one, now=self.clock())
+        return found
 
-    async def forget(self, tenant: UUID, device_id: UUID, *, application: UUID) -> bool:
-        """Forget one device; False where the application remembers none of this id."""
+    async def forget(self, tenant: UUID, device_id: UUID, *, application: UUID | None) -> bool:
+        """Forget one device; False where the application, or any, remembers none of this id."""
         async with tenant_transaction(self.pool, tenant) as tx:
             subject = await store.subject_of_device(tx, device_id, application=application)
             if subject is None:
@@ -171,6 +178,14 @@ class Devices:
             )
             await announce(tx, topic=EVENTS.name, event=event)
 
+    async def _remembered(
+        self, tx: Connection, tenant: UUID, subject: UUID, application: UUID, *, now: datetime
+    ) -> Sequence[store.StoredDevice]:
+        longest = await self._longest(tx, tenant, subject, application=application, now=now)
+        return await store.remembered(
+            tx, subject, application=application, now=now, longest=longest
+        )
+
     async def _longest(
         self, tx: Connection, tenant: UUID, subject: UUID, *, application: UUID, now: datetime
     ) -> timedelta:
@@ -178,8 +193,7 @@ class Devices:
         policy = await policy_of(tx, tenant, application)
         if policy is None or not self.remember_for:
             return self.remember_for
-        user_type, groups = await attributes_of(tx, subject)
-        login = Login(application, subject, user_type, groups)
+        login = (await attributes_of(tx, subject)).of(application, subject)
         days = asked(policy, login, now).remember_days
         return self.remember_for if days is None else timedelta(days=days)
 
@@ -215,6 +229,19 @@ async def forget_devices(
             now=now,
         )
         await announce(tx, topic=EVENTS.name, event=event)
+
+
+async def _next(
+    tx: Connection, device: store.StoredDevice, believed: Believed, *, key: bytes, now: datetime
+) -> Kept | None:
+    match believed:
+        case Believed.CURRENT:
+            await store.rotate(tx, device.device_id, now=now)
+            return _kept(device, device.generation + 1, key)
+        case Believed.JUST_SPENT:
+            return _kept(device, device.generation, key)
+        case _:
+            return None
 
 
 def _kept(device: store.StoredDevice, generation: int, key: bytes) -> Kept:

@@ -10,7 +10,6 @@ import msgspec
 
 from libs.postgres.pool import Pool, tenant_transaction
 from services.verification.domain.budget import (
-    GUESSED,
     Budget,
     Family,
     family_of,
@@ -182,10 +181,8 @@ class Guesses:
 
         Its counter in the copy is out of date then, and a window that begins there ends too soon.
         """
-        # A copy that PostgreSQL is ahead of was not told of a change, such as another user type.
-        if moved or settled.version > charged.copy.version:
-            for family in GUESSED:
-                self._cache.drop(tenant, subject, family)
+        if moved:
+            self._cache.drop(tenant, subject)
         if charged.durably:
             self._tell_failed(tenant, subject, charged, settled)
         else:
@@ -198,10 +195,11 @@ class Guesses:
     ) -> None:
         """Note what PostgreSQL has counted now; `moved`: a counter may be out of date in the copy.
 
-        For one that moved while Redis was away, so that the next guess finds it.
+        For one that moved while Redis was away, so that the next guess finds it. What of the copy
+        is out of date otherwise is read again, too.
         """
-        if moved:
-            self._cache.drop(tenant, subject)
+        if moved or settled.version != charged.copy.version:
+            self._cache.drop(tenant, subject, charged.family)
         self._tell_failed(tenant, subject, charged, settled)
 
     def _tell_failed(self, tenant: UUID, subject: UUID, charged: Charged, settled: Settled) -> None:
@@ -216,7 +214,7 @@ class Guesses:
         )
 
     def is_of_no_use(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
-        """Read the copy again next time: nothing in it may judge what was asked."""
+        """Read the copy again next time: nothing in it may, or still may, judge what was asked."""
         self._cache.drop(tenant, subject, charged.family)
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
@@ -283,10 +281,12 @@ class Guesses:
 
 
 def _copy(stored: store.StoredSubject, family: Family) -> Copy:
+    of = stored.attributes
     return Copy(
         stored.cache_version,
-        stored.user_type,
-        stored.groups,
+        of.user_type,
+        of.groups,
+        of.known,
         _cached(stored.authenticators, family),
     )
 

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.rules import Login, factors_for
+from contracts.rules import Login, deciding_rule, factors_for
 from libs.clock import Clock
 from libs.sealing.data_keys import DataKeys
 from services.verification.domain.coarse import Limits, limit_of, place_of
 from services.verification.domain.decision import Policy
-from services.verification.domain.outcome import Accepted, CallerChanged, KeyReused
+from services.verification.domain.outcome import Accepted, CallerChanged, KeyReused, Why
 from services.verification.domain.places import LOOKUP
 from services.verification.domain.subjects import DIGEST_LENGTH, lookup_digest, request_digest
 from services.verification.entries import Idempotency, KnownCaller
@@ -56,12 +56,21 @@ class Attempt(msgspec.Struct, frozen=True):
             if self.authenticator_id in (None, one.authenticator_id) and one.factor in factors
         ]
 
+    def why_nothing(self, copy: Copy, subject: UUID, at: datetime) -> Why:
+        """Return why nothing of a subject may judge it."""
+        rule = deciding_rule(self.policy.rules, self._login(copy, subject), at)
+        return Why.DENIED if rule is not None and rule.denied else Why.NOTHING_ENROLLED
+
     def _factors(self, copy: Copy, subject: UUID, at: datetime) -> Sequence[str]:
         if not self.policy.rules:
             return self.policy.factors
-        login = Login(self.caller.application_id, subject, copy.user_type, copy.groups)
+        login = self._login(copy, subject)
         # Who is asked for nothing may still be asked by the application, for something delicate.
         return factors_for(self.policy.rules, login, at, otherwise=self.policy.factors)
+
+    def _login(self, copy: Copy, subject: UUID) -> Login:
+        application = self.caller.application_id
+        return Login(application, subject, copy.user_type, copy.groups, known=copy.known)
 
     def __repr__(self) -> str:
         """Never show the code."""

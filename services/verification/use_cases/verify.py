@@ -26,6 +26,7 @@ from services.verification.domain.outcome import (
     CallerChanged,
     KeyReused,
     Outcome,
+    PersonChanged,
     Refused,
     Why,
     why_lost,
@@ -47,6 +48,9 @@ from services.verification.use_cases.question import (
     question_of,
 )
 from services.verification.use_cases.refusals import Refusals
+
+# A person may change while a code is judged; who changes more often than this is not judged now.
+_MOST_READINGS = 3
 
 
 class _Paid(msgspec.Struct, frozen=True):
@@ -91,7 +95,7 @@ class Verify:
             return await self._refuse(question, subject, Refused(Why.LIMIT))
         outcome: Outcome | None = None
         try:
-            outcome = await self._judge_known(question, subject)
+            outcome = await self._judge_fresh(question, subject)
         finally:
             # Only what was looked at and was wrong counts: neither an outage nor a flood at one who
             # is locked may shut the others out.
@@ -99,7 +103,15 @@ class Verify:
                 self.coarse.give_back(spent)
         return outcome
 
-    async def _judge_known(self, question: Question, subject: UUID) -> Outcome:
+    async def _judge_fresh(self, question: Question, subject: UUID) -> Outcome:
+        """Judge by what the person is when it is settled."""
+        for _ in range(_MOST_READINGS):
+            outcome = await self._judge_known(question, subject)
+            if not isinstance(outcome, PersonChanged):
+                return outcome
+        raise AuthorityDown("a person changes all the time")
+
+    async def _judge_known(self, question: Question, subject: UUID) -> Outcome | PersonChanged:
         attempt = question.attempt
         charged = await self.guesses.reserve(
             Unpaid(
@@ -117,7 +129,8 @@ class Verify:
         if not usable:
             await self.guesses.never_made(question.tenant, subject, charged)
             self.guesses.is_of_no_use(question.tenant, subject, charged)
-            return await self._unjudged(question)
+            why = attempt.why_nothing(charged.copy, subject, question.now)
+            return await self._unjudged(question, why)
         match = await self._compute(paid, usable)
         if match is None:
             return await self._wrong(paid, usable)
@@ -148,10 +161,10 @@ class Verify:
         )
         return refused
 
-    async def _unjudged(self, question: Question) -> Outcome:
+    async def _unjudged(self, question: Question, why: Why = Why.NOTHING_ENROLLED) -> Outcome:
         # The name may be somebody else's by now.
         self.lookups.forget(question.name)
-        return await self._repeated(question) or Refused(Why.NOTHING_ENROLLED)
+        return await self._repeated(question) or Refused(why)
 
     async def _repeated(self, question: Question) -> Accepted | CallerChanged | None:
         """Return the first answer where no code is judged: nothing that is worth guessing at.
@@ -172,7 +185,7 @@ class Verify:
         refused = await self._fail(paid, usable, Why.WRONG_CODE)
         return first or refused
 
-    async def _accept(self, paid: _Paid, match: Match) -> Outcome:
+    async def _accept(self, paid: _Paid, match: Match) -> Outcome | PersonChanged:
         question, one = paid.question, match.authenticator
         policy = question.attempt.policy
         event = announcements.verified(
@@ -191,18 +204,19 @@ class Verify:
             one.epoch,
             match.step,
             question.idempotency,
+            paid.charged.copy.version,
             pair=question.attempt.next_code is not None,
         )
         settled = await self._settle(paid, event, acceptance=acceptance)
         if not settled.took_effect:
-            return await self._lost(paid, match)
+            return await self._lost(paid, match, settled)
         moved = one.factor == Factor.HOTP
         self.guesses.was_right(
             question.tenant, paid.subject_ref, paid.charged, settled, moved=moved
         )
         return Accepted(event.id, one.authenticator_id, one.factor, question.now, policy.version)
 
-    async def _lost(self, paid: _Paid, match: Match) -> Outcome:
+    async def _lost(self, paid: _Paid, match: Match, settled: Settled) -> Outcome | PersonChanged:
         """The code matched, but PostgreSQL said no: a repeat, a replay, a limit, a stale copy."""
         question, one = paid.question, match.authenticator
         caller = question.attempt.caller
@@ -210,6 +224,8 @@ class Verify:
         if isinstance(first, Accepted | CallerChanged):
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return first
+        if settled.version not in (0, paid.charged.copy.version):
+            return await self._read_again(paid)
         async with tenant_transaction(self.pool, question.tenant) as tx:
             standing = await standing_of(
                 tx,
@@ -234,6 +250,12 @@ class Verify:
             await self.guesses.is_stale(question.tenant, paid.subject_ref)
         outcome = await self._fail(paid, [one], why_lost(standing.spent))
         return first or outcome
+
+    async def _read_again(self, paid: _Paid) -> PersonChanged:
+        tenant, subject = paid.question.tenant, paid.subject_ref
+        await self.guesses.never_made(tenant, subject, paid.charged)
+        self.guesses.is_of_no_use(tenant, subject, paid.charged)
+        return PersonChanged()
 
     async def _announce_doubt(self, paid: _Paid, one: CachedAuthenticator) -> None:
         """Announce that a code may have been used before; it was right, so no failure counts."""

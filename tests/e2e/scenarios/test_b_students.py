@@ -47,3 +47,26 @@ async def test_students_follow_the_staff_on_a_day(tenancy: Tenancy) -> None:
     assert changes.json()["changes"] == [
         f"~ students: starts {tomorrow.isoformat()} -> {yesterday.isoformat()}"
     ]
+
+
+@pytest.mark.requirement("B2")
+async def test_students_are_nudged_twice_and_then_must_enroll(tenancy: Tenancy) -> None:
+    # Whom nobody knows yet may be a guest, so a decision to enroll says that the student is known.
+    guests = {"name": "guests", "match": {"user_types": ["guest"]}, "requirement": "deny"}
+    await tenancy.rules(guests, _required("students", "student", skips=2))
+    student = await tenancy.person(user_type="student")
+    await tenancy.until_decided(student, "enroll")
+    subject = {"subject": student.name}
+    at_first = (await tenancy.must("/v1/decisions", subject, status=200))["skips_left"]
+
+    lefts = [(await tenancy.must("/v1/skips", subject, status=200))["skips_left"] for _ in range(2)]
+    refused = await tenancy.must("/v1/skips", subject, status=409)
+
+    assert (at_first, lefts, refused["code"]) == (2, [1, 0], "nothing_to_skip")
+    assert (await tenancy.must("/v1/decisions", subject, status=200))["skips_left"] == 0
+    await tenancy.enroll(student)
+    await tenancy.until_decided(student, "challenge")
+    assert (await tenancy.verify(student, student.next_code())).status_code == 200
+    events = await tenancy.events_of(student, until_type="mfa.verified")
+    told = [one.data["skips_left"] for one in events if one.type == "mfa.enrollment_skipped"]
+    assert told == [1, 0]

@@ -223,3 +223,9 @@ async def test_the_rules_say_who_may_enroll_what(world: World) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (403, "factor_not_allowed")
     assert started.status_code == 201
+
+    # Of an earlier release: that it says no attributes does not say that there are none.
+    world.neighbours.says_attributes = False
+    bodies = [{"subject": person.name, "factor": "totp"} for person in (admin, other)]
+    unclear = [await world.ask(application, "POST", "/v1/enrollments", body) for body in bodies]
+    assert {one.status_code for one in unclear} == {403}

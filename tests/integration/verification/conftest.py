@@ -32,6 +32,7 @@ from contracts.internal import (
     letter_place,
 )
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
+from contracts.roles import Role
 from contracts.rules import Rule
 from contracts.topics import APPLICATIONS, POLICIES
 from contracts.vocabulary import Algorithm, Factor, KeyMode, Requirement, Scope
@@ -161,6 +162,7 @@ class World:
         factors: tuple[Factor, ...] = (Factor.TOTP,),
         with_policy: bool = True,
         rules: tuple[Rule, ...] = (),
+        role: Role = Role.APPLICATION,
     ) -> Application:
         """Make an application as policy's events would."""
         tenant, application_id = tenant or uuid4(), new_id()
@@ -177,6 +179,7 @@ class World:
                     scopes=scopes,
                     mode=KeyMode.TEST,
                     revoked=False,
+                    role=role,
                 ),
             ),
         )

@@ -133,7 +133,7 @@ async def test_a_load_does_not_undo_the_lock_that_came_meanwhile(world: World) -
     world.cache.tell_failed(*place, version=int(kept or 0), consecutive=50, level=1.0, at=now)
 
     await world.cache.fill(
-        *place, copy=Copy(int(kept or 0), None, (), ()), level=1.0, at=now, consecutive=49
+        *place, copy=Copy(int(kept or 0), None, (), True, ()), level=1.0, at=now, consecutive=49
     )
 
     answer = await world.cache.reserve(*place, now=now, tried_on="6")

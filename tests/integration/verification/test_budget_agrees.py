@@ -53,7 +53,7 @@ async def test_python_lua_and_sql_agree_on_every_guess(world: World, tmp_path: P
         await store.lock_subject(tx, tenant, subject)
     enrolled = (cached("totp", 6), cached("hotp", 6), cached("hotp", 8), cached("pin", 6))
     await cache.fill(
-        tenant, subject, copy=Copy(1, None, (), enrolled), level=0.0, at=now, consecutive=0
+        tenant, subject, copy=Copy(1, None, (), True, enrolled), level=0.0, at=now, consecutive=0
     )
     tried = {"6": 6, "8": 1, "7": 1, "r": 1, uuid4().hex: 1} | {
         one.authenticator_id.hex: weight for one, weight in zip(enrolled, (1, 4, 1, 1), strict=True)
@@ -90,7 +90,7 @@ async def test_a_guess_is_given_back_though_the_copy_was_dropped_meanwhile(world
     tenant, subject = uuid4(), uuid4()
     now = datetime(2026, 11, 23, tzinfo=UTC)
     await world.cache.fill(
-        tenant, subject, copy=Copy(1, None, (), ()), level=0.0, at=now, consecutive=0
+        tenant, subject, copy=Copy(1, None, (), True, ()), level=0.0, at=now, consecutive=0
     )
     await world.cache.reserve(tenant, subject, now=now, tried_on="6")
 
@@ -106,7 +106,12 @@ async def test_a_load_gives_no_guess_back_that_only_redis_has_charged(world: Wor
     now = datetime(2026, 11, 23, tzinfo=UTC)
     for version in (1, 2):
         await world.cache.fill(
-            tenant, subject, copy=Copy(version, None, (), ()), level=0.0, at=now, consecutive=0
+            tenant,
+            subject,
+            copy=Copy(version, None, (), True, ()),
+            level=0.0,
+            at=now,
+            consecutive=0,
         )
         if version == 1:
             for _ in range(3):

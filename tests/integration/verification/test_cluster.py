@@ -171,7 +171,7 @@ async def test_people_whose_common_slot_is_half_moved_are_judged_in_one_batch(
     second = next(one for one in iter(uuid4, None) if slot_of(f"w:{{{tenant}/{one}}}") == slot)
     for subject in (first, second):
         await cache.fill(
-            tenant, subject, copy=Copy(1, None, (), ()), level=0, at=now, consecutive=0
+            tenant, subject, copy=Copy(1, None, (), True, ()), level=0, at=now, consecutive=0
         )
     host, port = ground.cluster.master_of(slot)
     old = [node.port for node in ground.nodes].index(port)
@@ -186,7 +186,7 @@ async def test_people_whose_common_slot_is_half_moved_are_judged_in_one_batch(
         *(cache.reserve(tenant, one, now=now, tried_on="6") for one in (first, second, first))
     )
 
-    assert answers == [Reserved(Copy(1, None, (), ()), 1)] * 3
+    assert answers == [Reserved(Copy(1, None, (), True, ()), 1)] * 3
 
 
 async def test_without_one_master_the_others_keep_going(ground: Ground) -> None:

@@ -24,6 +24,13 @@ _UNFINISHED = (
 )
 
 
+async def version_of(world: World, person: Person) -> int:
+    """Return what a copy of the person would be of, read now."""
+    query = "SELECT cache_version FROM subject WHERE id = $1"
+    [row] = await world.rows(query, person.subject_ref)
+    return int(str(row["cache_version"]))
+
+
 async def entry(
     world: World, application: Application, person: Person, key: bytes | None, step: int
 ) -> Entry:
@@ -43,7 +50,9 @@ async def entry(
         acceptance = None
     else:
         event = announcements.verified(factor="totp", now=now, traceparent=None, **about)
-        acceptance = Acceptance(person.authenticator_id, 1, step, Idempotency(key, key))
+        acceptance = Acceptance(
+            person.authenticator_id, 1, step, Idempotency(key, key), await version_of(world, person)
+        )
     return Entry(
         caller=KnownCaller(tenant, application.application_id, 1, 1),
         subject_ref=person.subject_ref,

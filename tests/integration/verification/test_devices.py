@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.vocabulary import Factor
 from libs.postgres.pool import tenant_transaction
 from services.verification.domain.outcome import Accepted
 from tests.integration.verification.conftest import World, running_world
@@ -21,6 +22,8 @@ from tests.integration.verification.remembering import (
     is_known,
     remembered,
 )
+from tests.integration.verification.test_rules import rule
+from tests.integration.verification.test_rules_attacked import next_policy
 
 
 @pytest.mark.requirement("D5")
@@ -124,6 +127,7 @@ async def test_a_shorter_time_holds_for_devices_that_are_remembered_already(
             tenant=person.tenant,
             application=application.application_id,
             lookup=row["lookup"],  # type: ignore[arg-type]
+            factors=("totp",),
         )
 
     assert (kept is not None) is known
@@ -213,3 +217,21 @@ async def test_asking_for_something_else_is_another_request(
     answer = await ask(world, application, person, code=code, key=key, more=second)
 
     assert answer.json()["code"] == "idempotency_key_reused"
+
+
+async def test_a_device_of_before_its_factor_was_kept_is_asked_once_more(world: World) -> None:
+    application, person, token = await remembered(world)
+    await world.rows("UPDATE device SET factor = NULL RETURNING 1")
+
+    assert await is_known(world, application, person, token) is False
+
+
+async def test_a_device_counts_again_where_its_factor_does(world: World) -> None:
+    application, person, token = await remembered(world)
+
+    await next_policy(world, application, rule("fobs", factors=(Factor.HOTP,)))
+    meanwhile = await decide(world, application, person, token)
+    await next_policy(world, application, rule("both", factors=(Factor.TOTP,)), version=3)
+
+    assert meanwhile.json()["remembered"] is False
+    assert await is_known(world, application, person, token) is True

@@ -162,7 +162,7 @@ async def test_devices_are_listed_and_forgotten_at_once(world: World, tmp_path: 
     application, person, token = await remembered(world)
     await ask(world, application, person, code=world.code(person, steps=1))
     [first, second] = await search(world, application, person)
-    assert set(first) == {"id", "remembered_at", "last_used", "expires"}
+    assert set(first) == {"id", "application", "remembered_at", "last_used", "expires"}
 
     assert await delete(world, application, first["id"]) == 204
 

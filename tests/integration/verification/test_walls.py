@@ -16,15 +16,18 @@ from tests.integration.internal_matrix import (
     assert_taken_once,
 )
 from tests.integration.verification.conftest import World
+from tests.integration.verification.skipping import STRANGER, nudging, skip
 
 IDENTITIES = {Service(name): identity_of(name) for name in IDENTITY_KEYS}
-# Filled by one person's enrollment and login.
+# Filled by one person's enrollment and login, and another one's putting it off.
 FILLED = (
     "data_key",
     "subject",
     "authenticator",
     "answer",
     "device",
+    "skip",
+    "skip_answer",
     "outbox",
     "event_order",
     "replica",
@@ -136,13 +139,16 @@ async def test_the_worker_role_reads_nothing_sealed(world: World) -> None:
         "SELECT sealed FROM authenticator",
         "SELECT lookup FROM subject",
         "SELECT wrapped FROM data_key",
+        "SELECT lookup FROM skip",
+        "SELECT request FROM skip_answer",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await world.plumbing.worker_pool.fetch(query)
 
 
 async def _log_in(world: World) -> UUID:
-    application = await world.application()
+    application = await world.application(rules=(nudging(1),))
+    await skip(world, application, STRANGER, key=uuid4().hex)
     person = await world.person(application.tenant)
     answer = await world.public.post(
         "/v1/verify",
