@@ -18,10 +18,11 @@ class Row:
 
     wants: frozenset[str]
     body: Mapping[str, object] | None = None
+    text: str | None = None
 
 
-def _row(*wants: str, body: Mapping[str, object] | None = None) -> Row:
-    return Row(frozenset(wants), body)
+def _row(*wants: str, body: Mapping[str, object] | None = None, text: str | None = None) -> Row:
+    return Row(frozenset(wants), body, text)
 
 
 # Where no key of an application is asked for.
@@ -33,32 +34,47 @@ _RULES: Mapping[str, object] = {"rules": {"rules": []}}
 
 ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/v1/tenants"): _row(OPERATOR, body={"name": "A university"}),
-    ("GET", "/v1/applications"): _row(Scope.MANAGE),
+    ("GET", "/v1/applications"): _row(Right.READ),
     ("POST", "/v1/applications"): _row(Scope.MANAGE, body={"name": "Mail"}),
-    ("GET", "/v1/applications/{application_id}"): _row(Scope.MANAGE),
+    ("GET", "/v1/applications/{application_id}"): _row(Right.READ),
     ("POST", "/v1/applications/{application_id}/keys"): _row(Scope.MANAGE, body={}),
     ("DELETE", "/v1/applications/{application_id}/keys/{key_id}"): _row(Scope.MANAGE),
-    ("GET", "/v1/policies/{application_id}"): _row(Scope.MANAGE),
+    ("GET", "/v1/policies/{application_id}"): _row(Right.READ),
     ("PUT", "/v1/policies/{application_id}"): _row(
-        Scope.MANAGE, body={"requirement": "off", "factors": []}
+        Right.OWN, body={"requirement": "off", "factors": []}
     ),
     ("POST", "/v1/rules"): _row(Scope.MANAGE, body={**_RULES, "reason": "To begin with"}),
-    ("GET", "/v1/rules"): _row(Scope.MANAGE),
+    ("GET", "/v1/rules"): _row(Right.READ),
     ("POST", "/v1/rules/comparison"): _row(Scope.MANAGE, body=_RULES),
-    ("GET", "/v1/rules/{version}"): _row(Scope.MANAGE),
-    ("GET", "/v1/rules/{version}/changes"): _row(Scope.MANAGE),
+    ("GET", "/v1/rules/{version}"): _row(Right.READ),
+    ("GET", "/v1/rules/{version}/changes"): _row(Right.READ),
     ("POST", "/v1/rules/{version}/publication"): _row(
-        Scope.MANAGE, body={"replaces": None, "reason": "To begin with"}
+        Right.OWN, body={"replaces": None, "reason": "To begin with"}
     ),
     ("POST", "/v1/rules/simulation"): _row(Right.READ, body=_RULES),
     ("POST", "/v1/rules/simulation/people"): _row(Right.READ, body={"meet": "deny"}),
     ("GET", "/v1/coverage"): _row(Right.READ),
     ("POST", "/v1/subjects"): _row(Scope.MANAGE, body={"subject": "{new}"}),
     ("GET", "/v1/subjects"): _row(Scope.MANAGE),
-    ("POST", "/v1/subjects/search"): _row(Scope.MANAGE, body=_SOMEBODY),
-    ("GET", "/v1/subjects/{subject_ref}"): _row(Scope.MANAGE),
+    ("POST", "/v1/subjects/search"): _row(Right.SUPPORT, body=_SOMEBODY),
+    ("GET", "/v1/subjects/{subject_ref}"): _row(Right.SUPPORT),
     ("PATCH", "/v1/subjects/{subject_ref}"): _row(Scope.MANAGE, body={"language": "nl"}),
     ("DELETE", "/v1/subjects/{subject_ref}"): _row(Scope.MANAGE),
+    ("POST", "/v1/subjects/logins"): _row(Right.SUPPORT, body={"email": "anna@example.org"}),
+    ("POST", "/v1/imports"): _row(Scope.MANAGE, body={"format": "csv", "dry_run": True}),
+    ("GET", "/v1/imports/{import_id}"): _row(Scope.MANAGE),
+    ("DELETE", "/v1/imports/{import_id}"): _row(Scope.MANAGE),
+    ("PUT", "/v1/imports/{import_id}/parts/{number}"): _row(
+        Scope.MANAGE, text="subject\nnobody@example.org\n"
+    ),
+    ("POST", "/v1/imports/{import_id}/start"): _row(Scope.MANAGE),
+    ("GET", "/v1/imports/{import_id}/rows"): _row(Scope.MANAGE),
+    ("GET", "/v1/settings"): _row(Right.READ),
+    ("PUT", "/v1/settings"): _row(Right.OWN, body={"four_eyes": False}),
+    ("GET", "/v1/proposals"): _row(Right.READ),
+    ("GET", "/v1/proposals/{proposal_id}"): _row(Right.READ),
+    ("POST", "/v1/proposals/{proposal_id}/approval"): _row(Right.OWN),
+    ("DELETE", "/v1/proposals/{proposal_id}"): _row(Right.OWN),
     ("POST", "/v1/enrollments"): _row(Scope.ENROLL, body={**_SOMEBODY, "factor": "totp"}),
     ("GET", "/v1/enrollments/{enrollment_id}"): _row(Scope.ENROLL),
     ("POST", "/v1/enrollments/{enrollment_id}/confirmation"): _row(
@@ -70,10 +86,11 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("DELETE", "/v1/authenticators/{authenticator_id}"): _row(Scope.ENROLL),
     ("POST", "/v1/decisions"): _row(Scope.VERIFY, body=_SOMEBODY),
     ("POST", "/v1/verify"): _row(Scope.VERIFY, body={**_SOMEBODY, "code": "123456"}),
-    ("POST", "/v1/devices/search"): _row(Scope.VERIFY, body=_SOMEBODY),
-    ("DELETE", "/v1/devices/{device_id}"): _row(Scope.VERIFY),
+    ("POST", "/v1/skips"): _row(Scope.VERIFY, body=_SOMEBODY),
+    ("POST", "/v1/devices/search"): _row(Scope.VERIFY, Right.SUPPORT, body=_SOMEBODY),
+    ("DELETE", "/v1/devices/{device_id}"): _row(Scope.VERIFY, Right.SUPPORT),
     ("GET", "/v1/receipts/keys"): _row(EVERYBODY),
-    ("POST", "/v1/unlocks"): _row(Scope.MANAGE, body=_SOMEBODY),
+    ("POST", "/v1/unlocks"): _row(Right.SUPPORT, body=_SOMEBODY),
     ("POST", "/v1/recovery-keys"): _row(Scope.ENROLL, body={"ticket": "x"}),
     ("POST", "/v1/recovery-keys/{key_id}/acknowledgement"): _row(
         Scope.ENROLL, body={"generation": 1}

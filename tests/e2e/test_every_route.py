@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from contracts.roles import SCOPES, Right, Role, rights_of
 from contracts.vocabulary import Scope
 from deploy.local.system import System
 from tests.e2e.people import Person, Tenancy, new_tenancy, until
@@ -16,11 +17,13 @@ from tests.e2e.routes import EVERYBODY, OPERATOR, ROUTES, SERVICES, Row
 # One system for all of these tests: they run in one worker, one after another.
 pytestmark = pytest.mark.xdist_group("e2e")
 
+_APP = Role.APPLICATION
 _ALL = [Scope.ENROLL, Scope.VERIFY, Scope.VERIFY_REASONS, Scope.MANAGE]
+_NUMBERS = {"version": "99", "number": "1"}
 _IDS = {
     **dict.fromkeys(("application_id", "key_id", "subject_ref", "enrollment_id"), ""),
-    **dict.fromkeys(("authenticator_id", "device_id", "reset_id"), ""),
-    "version": "1",
+    **dict.fromkeys(("authenticator_id", "device_id", "reset_id", "import_id"), ""),
+    "proposal_id": "",
 }
 
 
@@ -38,8 +41,21 @@ async def _application(tenancy: Tenancy, scopes: list[Scope]) -> tuple[str, dict
     """Make an application with a key that every service knows."""
     body = {"name": "Everything", "scopes": scopes}
     made = await tenancy.must("/v1/applications", body, status=201, key=tenancy.manage_key)
-    key = str(made["key"])
+    await _until_known(tenancy, str(made["key"]))
+    return str(made["key"]), made
 
+
+async def _key_of(tenancy: Tenancy, role: Role) -> str:
+    """Give somebody a key with a role that every service knows."""
+    holder = await tenancy.person()
+    body = {"role": role, "holder": holder.subject_ref, "mode": "live"}
+    path = f"/v1/applications/{tenancy.application_id}/keys"
+    made = await tenancy.must(path, body, status=201, key=tenancy.manage_key)
+    await _until_known(tenancy, str(made["key"]))
+    return str(made["key"])
+
+
+async def _until_known(tenancy: Tenancy, key: str) -> None:
     async def known() -> bool:
         answers = [
             await tenancy.ask(path, {}, key=key)
@@ -48,7 +64,6 @@ async def _application(tenancy: Tenancy, scopes: list[Scope]) -> tuple[str, dict
         return all(answer.status_code in (403, 422) for answer in answers)
 
     await until(known)
-    return key, made
 
 
 async def _furnished(tenancy: Tenancy) -> Furnished:
@@ -66,7 +81,11 @@ async def _furnished(tenancy: Tenancy) -> Furnished:
         draft = {"rules": {"rules": []}, "reason": "A draft"}
         written = await tenancy.must("/v1/rules", draft, status=201, key=tenancy.manage_key)
     key, made = await _application(tenancy, _ALL)
+    wanted = {"format": "csv", "dry_run": True}
+    imported = await tenancy.must("/v1/imports", wanted, status=201, key=tenancy.manage_key)
     ids = {
+        "import_id": str(imported["import_id"]),
+        "proposal_id": await _proposal(tenancy),
         "application_id": tenancy.application_id,
         "key_id": str(made["key_id"]),
         "subject_ref": person.subject_ref,
@@ -79,6 +98,16 @@ async def _furnished(tenancy: Tenancy) -> Furnished:
     return Furnished(tenancy, person, key, ids)
 
 
+async def _proposal(tenancy: Tenancy) -> str:
+    """Let an owner propose what weakens."""
+    owners = [await _key_of(tenancy, Role.OWNER) for _ in range(2)]
+    on = await tenancy.ask("/v1/settings", {"four_eyes": True}, key=owners[0], method="PUT")
+    assert on.status_code == 200, on.text
+    off = await tenancy.ask("/v1/settings", {"four_eyes": False}, key=owners[0], method="PUT")
+    assert off.status_code == 202, off.text
+    return str(off.json()["proposal_id"])
+
+
 async def _send(
     tenancy: Tenancy,
     route: tuple[str, str],
@@ -88,11 +117,14 @@ async def _send(
     subject: str = "nobody@example.org",
 ) -> httpx2.Response:
     method, path = route
-    filled = {name: str(uuid4()) for name in _IDS} | {"version": "9"} | dict(ids or {})
+    filled = {name: str(uuid4()) for name in _IDS} | _NUMBERS | dict(ids or {})
     headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
-    row = ROUTES[route]
+    row, where = ROUTES[route], path.format(**filled)
+    if row.text is not None:
+        headers["Content-Type"] = "text/plain"
+        return await tenancy.http.request(method, where, content=row.text, headers=headers)
     body = _filled(row, subject) if row.body is not None else None
-    return await tenancy.http.request(method, path.format(**filled), json=body, headers=headers)
+    return await tenancy.http.request(method, where, json=body, headers=headers)
 
 
 def _filled(row: Row, subject: str) -> object:
@@ -131,34 +163,31 @@ async def test_nobody_comes_in_without_a_key_in_force(tenancy: Tenancy) -> None:
 
 @pytest.mark.security("S6")
 async def test_every_route_wants_what_its_row_says(tenancy: Tenancy) -> None:
-    keys = {scope: (await _application(tenancy, [scope]))[0] for scope in Scope}
-    good_for = {
-        Scope.ENROLL: {"enroll"},
-        Scope.VERIFY: {"verify"},
-        Scope.VERIFY_REASONS: {"verify:reasons"},
-        Scope.MANAGE: {"manage", "support", "read"},
-    }
+    keys = {(await _application(tenancy, [scope]))[0]: rights_of(_APP, [scope]) for scope in Scope}
+    for role in (Role.OWNER, Role.ADMINISTRATOR, Role.SERVICE_DESK, Role.AUDITOR):
+        keys[await _key_of(tenancy, role)] = rights_of(role, SCOPES[role])
 
     for route, row in ROUTES.items():
-        for scope, key in keys.items():
+        for key, rights in keys.items():
             answer = await _send(tenancy, route, key=key)
             if OPERATOR in row.wants:
-                assert answer.status_code == 401, (route, scope)
+                assert answer.status_code == 401, (route, rights)
             elif EVERYBODY not in row.wants:
-                let_in = not row.wants.isdisjoint(good_for[scope])
-                assert _missing_scope(answer) is not let_in, (route, scope, answer.text)
-                assert answer.status_code != 401, (route, scope)
+                let_in = not row.wants.isdisjoint(rights)
+                assert _missing_scope(answer) is not let_in, (route, rights, answer.text)
+                assert answer.status_code != 401, (route, rights)
 
 
 @pytest.mark.security("S6")
 async def test_what_another_tenant_has_is_not_there(system: System, tenancy: Tenancy) -> None:
     ours = await _furnished(tenancy)
     async with new_tenancy(system) as strangers:
-        key, _ = await _application(strangers, _ALL)
+        useful, _ = await _application(strangers, _ALL)
         tried = 0
         for route, row in ROUTES.items():
             if OPERATOR in row.wants or EVERYBODY in row.wants:
                 continue
+            key = strangers.manage_key if Right.OWN in row.wants else useful
             answer = await _send(strangers, route, key=key, ids=ours.ids, subject=ours.person.name)
             nobody = await _send(strangers, route, key=key)
             assert _same(answer, nobody), (route, answer.text, nobody.text)
@@ -254,11 +283,12 @@ async def test_a_code_has_one_form_and_no_other_costs_a_guess(tenancy: Tenancy) 
 
 @pytest.mark.security("S4")
 async def test_a_body_is_read_in_one_way(tenancy: Tenancy) -> None:
-    key, _ = await _application(tenancy, _ALL)
+    useful, _ = await _application(tenancy, _ALL)
 
     for route, row in ROUTES.items():
         if row.body is None or OPERATOR in row.wants:
             continue
+        key = tenancy.manage_key if Right.OWN in row.wants else useful
         good = json.dumps(_filled(row, "nobody@example.org"))
         first = next(iter(row.body), "subject")
         twice = f'{{"{first}": "x", "{first}": "y", {good[1:]}' if row.body else '{"a": 1, "a": 1}'
@@ -283,7 +313,7 @@ async def _raw(
     tenancy: Tenancy, route: tuple[str, str], body: str, key: str, kind: str = "application/json"
 ) -> httpx2.Response:
     method, path = route
-    filled = path.format(**({name: str(uuid4()) for name in _IDS} | {"version": "9"}))
+    filled = path.format(**({name: str(uuid4()) for name in _IDS} | _NUMBERS))
     headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
     content = body.encode("utf-8", "surrogatepass")
     return await tenancy.http.request(method, filled, content=content, headers=headers)
