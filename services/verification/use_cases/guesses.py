@@ -214,8 +214,15 @@ class Guesses:
         )
 
     def is_of_no_use(self, tenant: UUID, subject: UUID, charged: Charged) -> None:
-        """Read the copy again next time: nothing in it may, or still may, judge what was asked."""
+        """Read the copy again next time: nothing in it may judge what was asked."""
         self._cache.drop(tenant, subject, charged.family)
+
+    async def is_outdated(self, tenant: UUID, subject: UUID, version: int, family: Family) -> None:
+        """Let no copy in that is older than PostgreSQL was, and none stay that is newer."""
+        with suppress(CacheDown):
+            await self._cache.tell_changed(tenant, subject, version=version)
+        # Where PostgreSQL was put back, Redis may keep a higher version, and takes no other then.
+        self._cache.drop(tenant, subject, family)
 
     async def is_stale(self, tenant: UUID, subject: UUID) -> None:
         """Drop the cached copy after PostgreSQL contradicted it (best effort)."""

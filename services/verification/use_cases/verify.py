@@ -225,7 +225,7 @@ class Verify:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             return first
         if settled.version not in (0, paid.charged.copy.version):
-            return await self._read_again(paid)
+            return await self._read_again(paid, settled.version)
         async with tenant_transaction(self.pool, question.tenant) as tx:
             standing = await standing_of(
                 tx,
@@ -251,10 +251,10 @@ class Verify:
         outcome = await self._fail(paid, [one], why_lost(standing.spent))
         return first or outcome
 
-    async def _read_again(self, paid: _Paid) -> PersonChanged:
+    async def _read_again(self, paid: _Paid, version: int) -> PersonChanged:
         tenant, subject = paid.question.tenant, paid.subject_ref
         await self.guesses.never_made(tenant, subject, paid.charged)
-        self.guesses.is_of_no_use(tenant, subject, paid.charged)
+        await self.guesses.is_outdated(tenant, subject, version, paid.charged.family)
         return PersonChanged()
 
     async def _announce_doubt(self, paid: _Paid, one: CachedAuthenticator) -> None:
