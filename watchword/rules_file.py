@@ -8,6 +8,8 @@ _HEAD = """\
 # Whom to ask for what, from when on: the first rule that matches decides.
 # requirement: off | optional | required; starts: on the clocks of time_zone.
 """
+# Of these an empty list says "nothing and nobody", and leaving it out would say "all of them".
+_NOBODY_IS_SAID = ("recovery", "may_disable")
 
 
 class UnreadableRulesError(ValueError):
@@ -61,4 +63,8 @@ def _plain(rule: dict[str, Any]) -> dict[str, Any]:
     said = {**rule, "match": match}
     if said["strength"] == "any":
         del said["strength"]
-    return {name: value for name, value in said.items() if value not in (None, {}, [])}
+    return {
+        name: value
+        for name, value in said.items()
+        if value not in (None, {}) and (value != [] or name in _NOBODY_IS_SAID)
+    }

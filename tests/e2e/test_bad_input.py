@@ -69,7 +69,7 @@ async def test_answers_are_those_of_the_document(tenancy: Tenancy, service: str)
 
 @pytest.mark.parametrize("service", _IN_A_ROW)
 async def test_answers_are_those_of_the_document_also_in_a_row(
-    tenancy: Tenancy, service: str
+    tenancy: Tenancy, service: str, tmp_path: Path
 ) -> None:
     key = await key_for(tenancy, service)
     run = await asyncio.create_subprocess_exec(
@@ -78,6 +78,8 @@ async def test_answers_are_those_of_the_document_also_in_a_row(
         *("--phases", "stateful", "--max-examples", "20", "--seed", "1", "--no-color"),
         *("--checks", ",".join(check.__name__ for check in CHECKS)),
         *("--header", f"Authorization: Bearer {key}", "--generation-database", "none"),
+        # It leaves what it remembers where it runs.
+        cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

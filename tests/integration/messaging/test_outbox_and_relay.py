@@ -60,6 +60,41 @@ async def test_a_key_of_two_topics_is_counted_in_each(bench: Bench) -> None:
     assert await bench.worker.fetchval("SELECT count(*) FROM outbox WHERE aggregateid = 'ann'") == 4
 
 
+async def test_many_at_once_get_the_places_in_which_they_are_given(bench: Bench) -> None:
+    await bench.announce(event_of("ann"))
+    events = [event_of(key, n=n) for n, key in enumerate(("ann", "bob", "ann", "cat", "ann"))]
+
+    async with tenant_transaction(bench.app, TENANT) as tx:
+        await announce_many(tx, TENANT, [(bench.topic, event) for event in events])
+    await bench.announce(event_of("ann"))
+
+    rows = await bench.worker.fetch(
+        "SELECT aggregateid AS key, sequence, payload FROM outbox ORDER BY aggregateid, sequence"
+    )
+    said = [(row["key"], row["sequence"], json.loads(row["payload"])) for row in rows]
+    assert [(key, sequence, body["data"].get("n")) for key, sequence, body in said] == [
+        *(("ann", 1, None), ("ann", 2, 0), ("ann", 3, 2), ("ann", 4, 4), ("ann", 5, None)),
+        *(("bob", 1, 1), ("cat", 1, 3)),
+    ]
+    assert all(body["sequence"] == str(sequence) for _, sequence, body in said)
+
+
+async def test_many_at_once_from_several_sides_leave_no_gap(bench: Bench) -> None:
+    async def say(keys: str) -> None:
+        async with tenant_transaction(bench.app, TENANT) as tx:
+            await announce_many(tx, TENANT, [(bench.topic, event_of(key)) for key in keys])
+
+    await asyncio.gather(*(say(keys) for keys in ("abc", "cba", "bca", "aab", "cc") * 4))
+
+    rows = await bench.worker.fetch(
+        "SELECT aggregateid AS key, array_agg(sequence ORDER BY sequence) AS places FROM outbox"
+        " GROUP BY aggregateid ORDER BY aggregateid"
+    )
+    assert [(row["key"], row["places"]) for row in rows] == [
+        (key, list(range(1, 4 * count + 1))) for key, count in (("a", 5), ("b", 4), ("c", 5))
+    ]
+
+
 async def test_what_cannot_be_sent_holds_back_its_key_only(bench: Bench) -> None:
     await bench.announce(event_of("ann"), event_of("ann", filling="x" * 1_100_000))
     await bench.announce(event_of("ann"), event_of("bob"))

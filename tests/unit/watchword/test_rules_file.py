@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.rules import Strength
+from contracts.rules import RecoveryMeans, Strength
 from contracts.vocabulary import Factor
 from services.policy.domain.rules import Asks, RulesText, digest_of
 from watchword.rules_file import UnreadableRulesError, read_rules, written_rules
@@ -59,6 +59,9 @@ _rules = st.fixed_dictionaries(
         "starts": st.sampled_from([None, "2027-02-01T08:00:00", "2027-02-01T08:00:00.5"]),
         "factors": st.sampled_from([[], [Factor.TOTP.value]]),
         "strength": st.sampled_from(Strength).map(lambda one: one.value),
+        "skips": st.sampled_from([0, 3]),
+        "recovery": st.sampled_from([None, [], [RecoveryMeans.SERVICE_DESK.value]]),
+        "may_disable": st.sampled_from([[], ["administrator"], ["person", "administrator"]]),
     }
 )
 
