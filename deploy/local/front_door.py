@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "policy": (
         *("/v1/tenants", "/v1/applications", "/v1/policies", "/v1/rules"),
-        "/v1/subjects",
+        *("/v1/subjects", "/v1/settings", "/v1/proposals"),
     ),
     "enrollment": ("/v1/enrollments", "/v1/authenticators"),
     "verification": ("/v1/decisions", "/v1/verify", "/v1/receipts", "/v1/devices", "/v1/unlocks"),
