@@ -60,11 +60,11 @@ async def test_a_file_is_compared_brought_into_force_and_read_back(
 
 async def test_a_mistake_is_told_and_changes_nothing(tenancy: Tenancy, tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
-    file.write_text(_FILE.replace("totp", "sms"))
+    file.write_text(_FILE.replace("totp", ""))
     wrong = await _rules(tenancy, "apply", str(file), "--reason", "Agreed", "--yes")
     file.write_text("rules: [")
     broken = await _rules(tenancy, "diff", str(file))
 
-    assert (wrong.code, "employees: sms cannot be enrolled yet" in wrong.error) == (2, True)
+    assert (wrong.code, "employees: it allows no factor" in wrong.error) == (2, True)
     assert (broken.code, "line 1" in broken.error) == (2, True)
     assert (await _rules(tenancy, "list")).out == ""
