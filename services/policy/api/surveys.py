@@ -16,8 +16,8 @@ from libs.web.problems import documented
 from services.policy.api.answers import never_stored
 from services.policy.api.problems import accepted, too_many_surveys
 from services.policy.api.surveys_shown import Message, Simulation, shown
+from services.policy.domain.meeting import Fate
 from services.policy.domain.rules import RulesText
-from services.policy.domain.survey import Fate
 from services.policy.use_cases.surveys import Draft, Progress, Surveyed, Surveys
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

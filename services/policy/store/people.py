@@ -10,7 +10,8 @@ import asyncpg
 
 from contracts.vocabulary import Factor
 from libs.postgres.pool import Connection
-from services.policy.domain.survey import Alike, Observed
+from services.policy.domain.meeting import Alike
+from services.policy.domain.replay import Observed
 
 # What no rule asks for makes no difference between people, and is left out before they are counted.
 _PAGE = """

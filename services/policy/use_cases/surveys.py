@@ -11,19 +11,11 @@ from contracts.rules import Rule
 from contracts.vocabulary import Factor
 from libs.clock import Clock
 from libs.postgres.pool import Connection, Pool, tenant_transaction
+from services.policy.domain.meeting import Alike, Asker, Fate, fate_at, mentioned, ways_of
 from services.policy.domain.refusals import Mistakes, Refusal
+from services.policy.domain.replay import Observed
 from services.policy.domain.rules import RulesText, mistakes, published_rules, rules_for
-from services.policy.domain.survey import (
-    Alike,
-    Asking,
-    Fate,
-    Observed,
-    Survey,
-    fate_at,
-    mentioned,
-    survey,
-    ways_of,
-)
+from services.policy.domain.survey import Survey, survey
 from services.policy.store import people as store
 from services.policy.store import rules as rules_store
 from services.policy.store.applications import load_applications
@@ -74,8 +66,8 @@ class Found:
 class _Ground:
     """The applications before and after, and what the rules of both ask for."""
 
-    before: Sequence[Asking]
-    after: Sequence[Asking]
+    before: Sequence[Asker]
+    after: Sequence[Asker]
     mentioned: store.Mentioned
     moments: Sequence[datetime]
 
@@ -110,9 +102,9 @@ class Surveys:
         described = [(one.application_id, one.name) for one in asking]
         words = mentioned(now, drafted)
         return _Ground(
-            before=[Asking(*one, way) for one, way in zip(described, ways, strict=False)],
+            before=[Asker(*one, way) for one, way in zip(described, ways, strict=False)],
             after=[
-                Asking(*one, way) for one, way in zip(described, ways[len(asking) :], strict=True)
+                Asker(*one, way) for one, way in zip(described, ways[len(asking) :], strict=True)
             ],
             mentioned=store.Mentioned(*words),
             moments=_moments(drafted, self.clock()),

@@ -1,11 +1,13 @@
 """Section B: the same university, its students: everybody, in every application, from a day on."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.e2e.people import Tenancy
+from tests.e2e.people import Tenancy, until
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -70,3 +72,37 @@ async def test_students_are_nudged_twice_and_then_must_enroll(tenancy: Tenancy) 
     events = await tenancy.events_of(student, until_type="mfa.verified")
     told = [one.data["skips_left"] for one in events if one.type == "mfa.enrollment_skipped"]
     assert told == [1, 0]
+
+
+@pytest.mark.requirement("B1")
+async def test_the_roll_out_is_tried_before_it_begins_and_watched_after(tenancy: Tenancy) -> None:
+    ready = await tenancy.person(user_type="student")
+    await tenancy.enroll(ready)
+    for _ in range(2):
+        await tenancy.person(user_type="student")
+    await tenancy.person(user_type="staff")
+    students = _required("students", "student")
+    others = {"name": "everybody-else", "requirement": "off"}
+    draft = {"rules": {"rules": [students, others]}}
+
+    async def heard_of_the_phone() -> bool:
+        found = await tenancy.must(
+            "/v1/rules/simulation", draft, status=200, key=tenancy.manage_key
+        )
+        return _reach(found) == (3, 1)
+
+    await until(heard_of_the_phone)
+    tried = await tenancy.must("/v1/rules/simulation", draft, status=200, key=tenancy.manage_key)
+    await tenancy.rules(students, others)
+    covered = await tenancy.http.get(
+        "/v1/coverage", headers={"Authorization": f"Bearer {tenancy.manage_key}"}
+    )
+
+    after = tried["people"]["after"]  # type: ignore[index]
+    assert (after["allow"], after["challenge"], after["enroll"]) == (1, 1, 2)
+    assert _reach(covered.json()) == (3, 1)
+
+
+def _reach(found: Mapping[str, Any]) -> tuple[int, int]:
+    [students] = [one for one in found["rules"] if one["rule"] == "students"]
+    return students["people"], students["ready"]

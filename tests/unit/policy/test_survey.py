@@ -13,19 +13,10 @@ from hypothesis import strategies as st
 from contracts.decisions import Asked, decide
 from contracts.rules import Login, Match, Rule, RuleRequirement, Strength
 from contracts.vocabulary import DecisionKind, Factor, Requirement
+from services.policy.domain.meeting import Alike, Asker, Fate, fate_at, mentioned, ways_of, worst
 from services.policy.domain.policy import Terms
-from services.policy.domain.survey import (
-    Alike,
-    Asking,
-    Fate,
-    Observed,
-    Reach,
-    fate_at,
-    mentioned,
-    survey,
-    ways_of,
-    worst,
-)
+from services.policy.domain.replay import Observed
+from services.policy.domain.survey import Reach, survey
 from services.verification.domain.decision import Policy, asked
 
 _NOW = datetime(2027, 2, 1, 7, tzinfo=UTC)
@@ -52,9 +43,9 @@ def rule(name: str = "students", match: dict[str, Any] | None = None, **said: An
 
 def asking(
     *rules: Rule, terms: Terms = _OFF, applications: Sequence[UUID] = (_PAYROLL,)
-) -> list[Asking]:
+) -> list[Asker]:
     ways = ways_of((terms, rules) for _ in applications)
-    return [Asking(one, "An application", way) for one, way in zip(applications, ways, strict=True)]
+    return [Asker(one, "An application", way) for one, way in zip(applications, ways, strict=True)]
 
 
 def alike(*factors: str, user_type: str | None = "student") -> Alike:
