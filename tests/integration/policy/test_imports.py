@@ -195,7 +195,7 @@ async def test_a_cancelled_import_keeps_what_is_done_and_goes_no_further(
     bench: Bench, sender: Sender
 ) -> None:
     import_id = await sender.sent("subject\na\nb\nc\n")
-    await importing(bench, rows_at_once=2).round()
+    await importing(bench, rows_at_once=2).step(sender.tenant.tenant_id, UUID(import_id))
 
     ended = await sender.tenant.api("DELETE", f"/v1/imports/{import_id}")
     await work(bench)

@@ -204,5 +204,7 @@ async def _everything_kept(bench: Bench) -> str:
         for table in tables
         for row in await bench.owner.fetch(f"SELECT t::text FROM {table['tablename']} t")
     ]
-    payloads = await bench.owner.fetch("SELECT convert_from(payload, 'UTF8') AS text FROM outbox")
-    return "\n".join([*rows, *(row["text"] or "" for row in payloads)])
+    payloads = await bench.owner.fetch(
+        "SELECT convert_from(payload, 'UTF8') AS text FROM outbox WHERE payload IS NOT NULL"
+    )
+    return "\n".join([*rows, *(row["text"] for row in payloads)])
