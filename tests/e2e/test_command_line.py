@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.vocabulary import Service
 from libs.messaging.kafka import KafkaSettings, Message, Producer
 from tests.e2e.people import Tenancy, until
 
@@ -101,7 +102,7 @@ async def test_a_dead_letter_is_listed_and_replayed(tenancy: Tenancy) -> None:
         return {str(one["group"]): one for one in said.objects if one["key"] == key}
 
     async def all_gave_up() -> bool:
-        return len(await letters()) == 4
+        return len(await letters()) == len(Service)
 
     await until(all_gave_up)
     number = str((await letters())["recovery"]["number"])
