@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from contracts.decisions import Asked, asked
+from contracts.envelope import application_key
 from contracts.policy import ApplicationState, PolicyState
 from contracts.rules import Disabler
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from libs.clock import Clock
-from libs.messaging.copies import copies_of
+from libs.messaging.copies import copies_of, copy_of
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.callers import Caller
@@ -41,7 +43,7 @@ class Disable:
             return known
         about = known.subject_ref
         async with tenant_transaction(self.pool, tenant) as tx:
-            refused = await _refused(tx, known, by, now)
+            refused = await _refused(tx, tenant, known, by=by, now=now)
             if refused is not None:
                 return refused
             await lock_subject(tx, tenant, about)
@@ -56,18 +58,18 @@ class Disable:
 
 
 async def _refused(
-    tx: Connection, known: KnownSubject, by: Disabler, now: datetime
+    tx: Connection, tenant: UUID, known: KnownSubject, *, by: Disabler, now: datetime
 ) -> StaysOn | Refusal | None:
-    policies = [PolicyState.model_validate(one) for one in await copies_of(tx, POLICIES.name)]
-    by_application = {one.application_id: one for one in policies}
     for application in await copies_of(tx, APPLICATIONS.name):
         state = ApplicationState.model_validate(application)
         if not state.asks:
             continue
-        policy = by_application.get(state.application_id)
+        # One at a time: all rules of many applications are seconds of work.
+        key = application_key(tenant, state.application_id)
+        policy = await copy_of(tx, POLICIES.name, key)
         if policy is None:
             return Refusal.POLICY_UNKNOWN
-        refused = _asked(policy, known, now).disabling_refused(by)
+        refused = _asked(PolicyState.model_validate(policy), known, now).disabling_refused(by)
         if refused is not None:
             return StaysOn(refused)
     return None

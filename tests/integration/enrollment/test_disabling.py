@@ -1,6 +1,8 @@
 """Switching off the second step: only where nothing requires it, by whom the rules let (E5)."""
 
 import asyncio
+import gc
+from time import thread_time
 from uuid import uuid4
 
 import httpx2
@@ -132,6 +134,31 @@ async def test_without_a_policy_nobody_can_say(world: World) -> None:
     await world.application(tenant=application.tenant, scopes=(Scope.VERIFY,), factors=None)
 
     assert (await disable(world, application, about)).status_code == 503
+
+
+async def test_many_applications_with_many_rules_keep_nobody_waiting(world: World) -> None:
+    groups = tuple(f"{n:02x}" for n in range(46))
+    many = tuple(rule(groups=groups) for _ in range(190))
+    application = await world.application(scopes=_LOGIN, rules=many, required=False)
+    for _ in range(60):
+        await world.application(
+            tenant=application.tenant, scopes=_LOGIN, rules=many, required=False
+        )
+    about = await somebody(world, application)
+
+    # What the tests have gathered is no part of the work.
+    gc.collect()
+    gc.freeze()
+    disabling = asyncio.create_task(disable(world, application, about))
+    longest, before = 0.0, thread_time()
+    while not disabling.done():
+        await asyncio.sleep(0)
+        now = thread_time()
+        longest, before = max(longest, now - before), now
+    gc.unfreeze()
+
+    assert (await disabling).status_code == 200
+    assert longest < 0.1, f"{longest:.2f} s of CPU in one go"
 
 
 async def test_strangers_and_other_tenants_people_are_unknown(world: World) -> None:

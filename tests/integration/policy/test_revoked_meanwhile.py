@@ -24,6 +24,7 @@ _ACTS = [
     "a refusal",
     "a revocation",
     "a deletion",
+    "an import",
 ]
 
 
@@ -45,6 +46,7 @@ async def _acts(tenant: Tenant, anna: Person) -> Mapping[str, tuple[str, str, An
         "settings": ("PUT", "/v1/settings", {"four_eyes": True}),
         "a refusal": ("DELETE", f"/v1/proposals/{waiting['proposal_id']}", None),
         "a revocation": ("DELETE", key_path(tenant, bert.key_id), None),
+        "an import": ("POST", "/v1/imports", {"format": "csv", "dry_run": False}),
         "a deletion": ("DELETE", f"/v1/subjects/{await a_subject(tenant)}", None),
     }
 
