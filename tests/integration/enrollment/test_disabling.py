@@ -83,6 +83,36 @@ async def test_the_rules_say_who_may_switch_it_off(
         assert answer.json().get("code") == codes[status]
 
 
+@pytest.mark.parametrize(
+    ("rules", "person", "administrator"),
+    [
+        ((), 200, 200),
+        ((rule(),), 200, 200),
+        ((rule(may_disable=(Disabler.ADMINISTRATOR,)),), 403, 200),
+        ((rule(RuleRequirement.OFF, may_disable=()),), 403, 403),
+        ((rule(RuleRequirement.REQUIRED, may_disable=()),), 200, 200),
+        ((rule(may_disable=(), user_types=("staff",)), rule()), 403, 403),
+        ((rule(), rule(may_disable=())), 200, 200),
+        ((rule(may_disable=(), subjects=(uuid4(),)),), 200, 200),
+    ],
+)
+async def test_the_last_authenticator_stays_like_all_of_them(
+    world: World, rules: tuple[Rule, ...], person: int, administrator: int
+) -> None:
+    login = await world.application(scopes=_LOGIN, rules=rules)
+    helper = await world.application(tenant=login.tenant, scopes=(Scope.ENROLL, Scope.MANAGE))
+
+    for caller, status in ((login, person), (helper, administrator)):
+        about = await somebody(world, login)
+        second = await world.enroll(login, about.person)
+        paths = [f"/v1/authenticators/{one.authenticator_id}" for one in (about, second)]
+        answers = await asyncio.gather(*(world.ask(caller, "DELETE", path) for path in paths))
+
+        assert sorted(answer.status_code for answer in answers) == [200, status]
+        codes = {answer.json().get("code") for answer in answers} - {None}
+        assert codes == ({"not_allowed_to_disable"} if status == 403 else set())
+
+
 async def test_one_application_that_requires_it_keeps_it_on(world: World) -> None:
     mail = await world.application(scopes=_LOGIN, required=False)
     about = await somebody(world, mail)
