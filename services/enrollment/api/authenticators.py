@@ -45,9 +45,7 @@ def authenticator_routes(
     async def remove_all_authenticators(
         body: AuthenticatorSearch, response: Response, caller: Annotated[Caller, may_disable]
     ) -> Removal:
-        helps = Right.SUPPORT in caller.scopes
-        by = Disabler.ADMINISTRATOR if helps else Disabler.PERSON
-        status = accepted(await disable(caller, body.subject, by=by))
+        status = accepted(await disable(caller, body.subject, by=_acts_as(caller)))
         return _removal(status, response)
 
     @router.post("/search", responses=documented(401, 403, 404, 422, 503))
@@ -67,15 +65,22 @@ def authenticator_routes(
 
     @router.delete(
         "/{authenticator_id}",
-        responses={202: {"model": Removal}, **documented(401, 403, 404, 422)},
+        description="The last one stays (403 `not_allowed_to_disable`) where a rule that may be"
+        " about the subject requires nothing and leaves switching it off to somebody else: for"
+        " the last one there is `removal`, which knows whom the rules are about.",
+        responses={202: {"model": Removal}, **documented(401, 403, 404, 422, 503)},
     )
     async def remove_authenticator(
         authenticator_id: UUID, response: Response, caller: Annotated[Caller, may_enroll]
     ) -> Removal:
-        status = accepted(await remove.one(caller.tenant_id, authenticator_id))
+        status = accepted(await remove.one(caller.tenant_id, authenticator_id, by=_acts_as(caller)))
         return _removal(status, response)
 
     return router
+
+
+def _acts_as(caller: Caller) -> Disabler:
+    return Disabler.ADMINISTRATOR if Right.SUPPORT in caller.scopes else Disabler.PERSON
 
 
 def _removal(status: Status, response: Response) -> Removal:

@@ -1,25 +1,22 @@
 """Switch off somebody's second step, where nothing requires it (requirement E5)."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from contracts.decisions import Asked, asked
-from contracts.policy import ApplicationState, PolicyState
 from contracts.rules import Disabler
-from contracts.topics import APPLICATIONS, EVENTS, POLICIES
+from contracts.topics import EVENTS
 from libs.clock import Clock
-from libs.messaging.copies import copies_of
 from libs.messaging.outbox import announce
-from libs.postgres.pool import Connection, Pool, tenant_transaction
+from libs.postgres.pool import Pool, tenant_transaction
 from libs.web.callers import Caller
 from services.enrollment.announcements import disabled
 from services.enrollment.domain.authenticator import Status
 from services.enrollment.domain.refusals import Refusal, StaysOn
-from services.enrollment.gateways import KnownSubject, Policy
+from services.enrollment.gateways import Policy
 from services.enrollment.store.authenticators import lock_with_status
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject
-from services.enrollment.use_cases.enroll import login_of, resolve
+from services.enrollment.use_cases.enroll import resolve
 from services.enrollment.use_cases.remove import Remove, remove_all
+from services.enrollment.use_cases.staying_on import disabling_refused
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Disable:
             return known
         about = known.subject_ref
         async with tenant_transaction(self.pool, tenant) as tx:
-            refused = await _refused(tx, known, by, now)
+            refused = await disabling_refused(tx, tenant, known, by=by, now=now)
             if refused is not None:
                 return refused
             await lock_subject(tx, tenant, about)
@@ -53,26 +50,3 @@ class Disable:
                 await announce(tx, topic=EVENTS.name, event=event)
         pending = await self.remove.make_effective(tenant, about)
         return Status.REMOVING if pending else Status.REMOVED
-
-
-async def _refused(
-    tx: Connection, known: KnownSubject, by: Disabler, now: datetime
-) -> StaysOn | Refusal | None:
-    policies = [PolicyState.model_validate(one) for one in await copies_of(tx, POLICIES.name)]
-    by_application = {one.application_id: one for one in policies}
-    for application in await copies_of(tx, APPLICATIONS.name):
-        state = ApplicationState.model_validate(application)
-        if not state.asks:
-            continue
-        policy = by_application.get(state.application_id)
-        if policy is None:
-            return Refusal.POLICY_UNKNOWN
-        refused = _asked(policy, known, now).disabling_refused(by)
-        if refused is not None:
-            return StaysOn(refused)
-    return None
-
-
-def _asked(policy: PolicyState, known: KnownSubject, now: datetime) -> Asked:
-    login = login_of(policy.application_id, known)
-    return asked(policy.rules, login, now, otherwise=policy.own_terms)

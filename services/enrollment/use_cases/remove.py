@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from contracts.rules import Disabler
 from contracts.topics import EVENTS
 from libs.clock import Clock
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from services.enrollment.announcements import authenticator_removed, reset_applied
 from services.enrollment.domain.authenticator import Authenticator, Status
-from services.enrollment.domain.refusals import Refusal
+from services.enrollment.domain.refusals import Refusal, StaysOn
 from services.enrollment.gateways import Verification
 from services.enrollment.store.authenticators import (
     add_reset,
@@ -24,6 +25,7 @@ from services.enrollment.store.authenticators import (
 )
 from services.enrollment.store.due import take_revocations
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
+from services.enrollment.use_cases.staying_on import last_one_refused
 
 # Whoever removes tells verification at once; the worker comes only where that did not succeed.
 _RETRY_AFTER = timedelta(seconds=3)
@@ -39,8 +41,13 @@ class Remove:
     verification: Verification
     clock: Clock
 
-    async def one(self, tenant: UUID, authenticator_id: UUID) -> Status | Refusal:
-        """Remove an authenticator and return its status; asking again is harmless."""
+    async def one(
+        self, tenant: UUID, authenticator_id: UUID, *, by: Disabler
+    ) -> Status | Refusal | StaysOn:
+        """Remove an authenticator and return its status; asking again is harmless.
+
+        To remove the last one switches the second step off where nothing requires it.
+        """
         async with tenant_transaction(self.pool, tenant) as tx:
             stored = await find_authenticator(tx, authenticator_id)
         if stored is None:
@@ -50,6 +57,10 @@ class Remove:
             await lock_subject(tx, tenant, subject_ref)
             active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
             wanted = [one for one in active if one.authenticator_id == authenticator_id]
+            if wanted == active and wanted:
+                refused = await last_one_refused(tx, tenant, subject_ref, by=by, now=now)
+                if refused is not None:
+                    return refused
             await remove_all(tx, tenant, wanted, reset_id=None, now=now)
         pending = await self.make_effective(tenant, subject_ref)
         return Status.REMOVING if authenticator_id in pending else Status.REMOVED

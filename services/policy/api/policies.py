@@ -35,7 +35,7 @@ def policy_routes(policies: Policies, find: FindCaller) -> APIRouter:
     @router.put(
         "/{application_id}",
         description="The same content again is the same version.",
-        responses={202: {"model": ProposalShown}},
+        responses={202: {"model": ProposalShown}, **documented(409)},
     )
     async def put_policy(
         caller: owner, application_id: UUID, body: TermsBody, response: Response

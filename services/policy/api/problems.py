@@ -18,6 +18,7 @@ def accepted(outcome: Outcome | Refusal | SubjectExists | Mistakes | Unreadable)
 
 _ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
     Refusal.UNKNOWN: (404, "not_found", "There is no such thing here"),
+    Refusal.KEY_REVOKED: (401, "unauthenticated", "A valid application key is needed"),
     Refusal.TOO_MANY_KEYS: (
         *(409, "too_many_keys"),
         "Two keys of this mode are in force: revoke one",
@@ -38,6 +39,10 @@ _ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
     Refusal.SECOND_PERSON_NEEDED: (
         *(403, "second_person_needed"),
         "Another person than the one who proposed this has to approve it, with a key of their own",
+    ),
+    Refusal.TOO_MANY_PROPOSALS: (
+        *(409, "too_many_proposals"),
+        "Too much that this key has proposed waits already: withdraw something",
     ),
     Refusal.FOUR_EYES: (
         *(409, "four_eyes"),

@@ -10,6 +10,8 @@ from services.policy.domain.application import Key
 from services.policy.domain.refusals import Refusal
 
 WAITS_FOR = timedelta(days=7)
+# Of one key: each of them is looked at by whoever proposes, and by whoever approves.
+MOST_WAITING = 20
 
 
 class Status(StrEnum):

@@ -22,6 +22,13 @@ _MOST_LOOKS = 200_000
 _MOST_WORDS = 20
 _TOO_MANY = "these rules are too many to be compared"
 
+# What may be known of a login: everything; who it is, but none of the attributes; nothing of it.
+_KNOWN = (
+    frozenset(Match.model_fields),
+    frozenset({"applications", "subjects"}),
+    frozenset({"applications"}),
+)
+
 _Span = tuple[datetime, datetime]
 
 
@@ -107,9 +114,9 @@ class _Comparison:
 def weakenings(before: InForce, after: InForce) -> tuple[str, ...]:
     """Return how less is asked of somebody at some time, in words; nothing where surely nowhere."""
     found: list[str] = []
-    for known in (True, False):
+    for known in _KNOWN:
         bits = {name: _Bits() for name in Match.model_fields}
-        old, new = (_lines(one, bits, known=known) for one in (before, after))
+        old, new = (_lines(one, bits, known) for one in (before, after))
         for words in _Comparison(before=old, after=new).words():
             if words not in found:
                 found.append(words)
@@ -118,12 +125,14 @@ def weakenings(before: InForce, after: InForce) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _lines(one: InForce, bits: Mapping[str, _Bits], *, known: bool) -> list[_Line]:
+def _lines(one: InForce, bits: Mapping[str, _Bits], known: frozenset[str]) -> list[_Line]:
     everywhere = bits["applications"].of(sorted(one.terms))
     lines = [
-        _line(rule.name, rule.match if known else _of_application(rule), bits, span, asking)
+        _line(rule.name, match, bits, span, asking)
         for rule in one.rules
-        if known or rule.requirement is RuleRequirement.REQUIRED or not _names_people(rule)
+        # Of whom it is about less may be known than the rule asks: it decides where it requires.
+        if (match := _seen(rule, known)) == rule.match
+        or rule.requirement is RuleRequirement.REQUIRED
         for span, asking in _parts(rule)
     ]
     lines += [
@@ -142,13 +151,8 @@ def _within(line: _Line, everywhere: int) -> _Line:
     return replace(line, applications=line.applications & everywhere)
 
 
-def _of_application(rule: Rule) -> Match:
-    # Of somebody unknown only the application is.
-    return Match(applications=rule.match.applications)
-
-
-def _names_people(rule: Rule) -> bool:
-    return rule.match != _of_application(rule)
+def _seen(rule: Rule, known: frozenset[str]) -> Match:
+    return Match(**{name: getattr(rule.match, name) for name in known})
 
 
 def _parts(rule: Rule) -> Iterator[tuple[_Span, Asking]]:

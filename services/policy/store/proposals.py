@@ -74,13 +74,17 @@ async def list_proposals(
     return [_proposal(row) for row in rows]
 
 
-async def waiting_since(tx: Connection, tenant: UUID, since: datetime) -> list[Proposal]:
-    """Return what was proposed after this time and is not decided."""
+async def waiting_since(
+    tx: Connection, tenant: UUID, since: datetime, *, key: UUID
+) -> list[Proposal]:
+    """Return what a key has proposed after this time and is not decided."""
     rows = await tx.fetch(
         f"SELECT {_COLUMNS} FROM proposal"  # noqa: S608
-        " WHERE tenant_id = $1 AND proposed > $2 AND status = 'waiting' ORDER BY proposal_id",
+        " WHERE tenant_id = $1 AND proposed > $2 AND status = 'waiting' AND proposed_by = $3"
+        " ORDER BY proposal_id",
         tenant,
         since,
+        key,
     )
     return [_proposal(row) for row in rows]
 

@@ -23,7 +23,7 @@ from services.policy.store.applications import (
 )
 from services.policy.store.policies import add_policy, load_policies, load_policy
 from services.policy.store.subjects import keep_subject
-from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.keys import IssuedKey, Wanted, issue_key
 from services.policy.use_cases.publication import rules_in_force
 
@@ -53,7 +53,9 @@ class Applications:
         made = new_application(about, name=name, first_key=issued.key, now=self.clock())
         async with tenant_transaction(self.pool, tenant) as tx:
             # Rules that are published meanwhile have to find this application.
-            settings = await lock_tenant(tx, tenant)
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
             if refusal := _owners_only(caller, wanted, terms, settings):
                 return refusal
             if wanted.holder is not None and not await keep_subject(tx, tenant, wanted.holder):

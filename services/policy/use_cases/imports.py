@@ -23,7 +23,7 @@ from services.policy.domain.refusals import Refusal, Unreadable
 from services.policy.domain.subject_rows import Format, read_part
 from services.policy.store import imports as store
 from services.policy.store.announcements import announce_all
-from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.part_seals import PartSeals, seal_part
 from services.policy.use_cases.personal import PersonalSeals
 
@@ -54,7 +54,9 @@ class Imports:
         tenant, made = caller.tenant_id, await self._new(caller, wanted)
         async with tenant_transaction(self.pool, tenant) as tx:
             # Two that begin at once are one after the other.
-            await lock_tenant(tx, tenant)
+            locked = await lock_for(tx, caller)
+            if isinstance(locked, Refusal):
+                return locked
             there = await store.find_open_import(tx, tenant, made)
             found = await store.load_import(tx, tenant, there) if there is not None else None
             if found is not None:

@@ -36,6 +36,7 @@ from services.policy.store.applications import (
 )
 from services.policy.store.subjects import keep_subject
 from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.proposing import propose
 
 
@@ -78,7 +79,9 @@ class Keys:
         issued, now = issue_key(application_id, wanted), self.clock()
         key, tenant, by = issued.key, caller.tenant_id, caller.key_id
         async with tenant_transaction(self.pool, tenant) as tx:
-            settings = await lock_tenant(tx, tenant)
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
             looked = await look_at_key(tx, tenant, application_id, key)
             if isinstance(looked, Refusal):
                 return looked
@@ -103,7 +106,10 @@ class Keys:
         now, tenant, by = self.clock(), caller.tenant_id, caller.key_id
         async with tenant_transaction(self.pool, tenant) as tx:
             # Who owns the tenant is a question about all its applications.
-            owners = await _owners(tx, tenant, await lock_tenant(tx, tenant))
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
+            owners = await _owners(tx, tenant, settings)
             stored = await lock_application(tx, tenant, application_id)
             if stored is None:
                 return Refusal.UNKNOWN

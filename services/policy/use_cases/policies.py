@@ -17,7 +17,7 @@ from services.policy.domain.weakening import InForce, weakenings
 from services.policy.store.announcements import announce_all
 from services.policy.store.applications import lock_application
 from services.policy.store.policies import add_policy, load_policy
-from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.proposing import propose
 
 
@@ -41,7 +41,9 @@ class Policies:
         tenant, now = caller.tenant_id, self.clock()
         act = _act(application_id, terms)
         async with tenant_transaction(self.pool, tenant) as tx:
-            settings = await lock_tenant(tx, tenant)
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
             look = await look_at_policy(tx, tenant, act, weighed=settings.four_eyes)
             if isinstance(look, Refusal):
                 return look

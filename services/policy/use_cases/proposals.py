@@ -29,8 +29,9 @@ from services.policy.domain.refusals import Mistakes, Refusal
 from services.policy.store import proposals as store
 from services.policy.store.announcements import announce_all
 from services.policy.store.applications import load_key
-from services.policy.store.tenants import load_settings, lock_tenant
+from services.policy.store.tenants import load_settings
 from services.policy.use_cases import settings
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.keys import add_key, look_at_key
 from services.policy.use_cases.policies import change_policy, look_at_policy
 from services.policy.use_cases.publication import bring_into_force, look_at_publication
@@ -58,7 +59,9 @@ class Proposals:
         """Do what was proposed, unless it now would weaken something else than was said then."""
         tenant, now = caller.tenant_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_tenant(tx, tenant)
+            locked = await lock_for(tx, caller)
+            if isinstance(locked, Refusal):
+                return locked
             proposal = await store.load_proposal(tx, tenant, proposal_id)
             if proposal is None:
                 return Refusal.UNKNOWN
@@ -76,7 +79,9 @@ class Proposals:
         """End a proposal; nothing is done."""
         tenant, now = caller.tenant_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_tenant(tx, tenant)
+            locked = await lock_for(tx, caller)
+            if isinstance(locked, Refusal):
+                return locked
             proposal = await store.load_proposal(tx, tenant, proposal_id)
             if proposal is None:
                 return Refusal.UNKNOWN

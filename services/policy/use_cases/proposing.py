@@ -7,7 +7,7 @@ from libs.postgres.pool import Connection
 from libs.web.callers import Caller
 from services.policy.announcements import approval_requested
 from services.policy.domain.acts import Act
-from services.policy.domain.proposals import WAITS_FOR, Look, Proposal
+from services.policy.domain.proposals import MOST_WAITING, WAITS_FOR, Look, Proposal
 from services.policy.domain.refusals import Refusal
 from services.policy.store.announcements import announce_all
 from services.policy.store.applications import load_key
@@ -22,9 +22,12 @@ async def propose(
     key = await load_key(tx, tenant, key_id)
     if key.holder is None or key.revoked:
         return Refusal.HOLDER_NEEDED
-    for waiting in await waiting_since(tx, tenant, now - WAITS_FOR):
-        if (waiting.act, waiting.look, waiting.proposed_by) == (act, look, key_id):
-            return waiting
+    waiting = await waiting_since(tx, tenant, now - WAITS_FOR, key=key_id)
+    same = next((one for one in waiting if (one.act, one.look) == (act, look)), None)
+    if same is not None:
+        return same
+    if len(waiting) >= MOST_WAITING:
+        return Refusal.TOO_MANY_PROPOSALS
     proposal = Proposal(new_id(), act, look, proposed_by=key_id, holder=key.holder, proposed=now)
     await add_proposal(tx, tenant, proposal)
     await announce_all(tx, [approval_requested(tenant, proposal, now=now)])

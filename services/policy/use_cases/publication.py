@@ -46,7 +46,10 @@ async def look_at_publication(
         return Look((), number)
     before = await store.version_in_force(tx, tenant)
     terms = {about: policy.terms for about, policy in policies.items()}
-    return Look(_because(before, found, terms), number)
+    # What an application itself asks may decide afterwards: each change of it counts, as each
+    # publication does. A new application comes with version 1.
+    changes = sum(policy.version - 1 for policy in policies.values())
+    return Look(_because(before, found, terms), number + changes)
 
 
 def _because(

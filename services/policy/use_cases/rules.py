@@ -16,7 +16,7 @@ from services.policy.domain.versions import Publication, RulesVersion
 from services.policy.store import rules as store
 from services.policy.store.announcements import announce_all
 from services.policy.store.policies import load_policies
-from services.policy.store.tenants import lock_tenant
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.proposing import propose
 from services.policy.use_cases.publication import bring_into_force, look_at_publication
 
@@ -40,11 +40,15 @@ class Rules:
     pool: Pool
     clock: Clock
 
-    async def write(self, caller: Caller, text: RulesText, *, reason: str) -> Shown | Mistakes:
+    async def write(
+        self, caller: Caller, text: RulesText, *, reason: str
+    ) -> Shown | Refusal | Mistakes:
         """Keep a version; it changes nothing before it is published."""
         tenant, now = caller.tenant_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_tenant(tx, tenant)
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
             if wrong := await _mistakes(tx, tenant, text):
                 return Mistakes(wrong)
             written = await store.add_version(
@@ -105,7 +109,9 @@ class Rules:
         tenant, now = caller.tenant_id, self.clock()
         act = PublishRules(version=version, replaces=replaces, reason=reason)
         async with tenant_transaction(self.pool, tenant) as tx:
-            settings = await lock_tenant(tx, tenant)
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
             look = await look_at_publication(tx, tenant, act, weighed=settings.four_eyes)
             if isinstance(look, Refusal | Mistakes):
                 return look

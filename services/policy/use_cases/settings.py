@@ -14,7 +14,8 @@ from services.policy.domain.proposals import Look, Proposal
 from services.policy.domain.refusals import Refusal
 from services.policy.store.announcements import announce_all
 from services.policy.store.applications import owners_in_force
-from services.policy.store.tenants import load_settings, lock_tenant, save_settings
+from services.policy.store.tenants import load_settings, save_settings
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.proposing import propose
 
 
@@ -34,7 +35,9 @@ class TenantSettings:
         """Switch four eyes on, while there are two owners; or off, once a second one agrees."""
         tenant, by, now = caller.tenant_id, caller.key_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
-            settings = await lock_tenant(tx, tenant)
+            settings = await lock_for(tx, caller)
+            if isinstance(settings, Refusal):
+                return settings
             if settings.four_eyes == four_eyes:
                 return settings
             if settings.four_eyes:

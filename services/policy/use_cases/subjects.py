@@ -34,7 +34,8 @@ from services.policy.store.subjects import (
     lock_subject,
     save_subject,
 )
-from services.policy.store.tenants import lock_tenant, tenant_exists
+from services.policy.store.tenants import tenant_exists
+from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.keys import revoke_held
 from services.policy.use_cases.personal import PersonalSeals
 
@@ -131,7 +132,9 @@ class Subjects:
     async def _delete(self, caller: Caller, subject_ref: UUID) -> list[Application] | Refusal:
         tenant, by, now = caller.tenant_id, caller.key_id, self.clock()
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_tenant(tx, tenant)
+            locked = await lock_for(tx, caller)
+            if isinstance(locked, Refusal):
+                return locked
             stored = await lock_subject(tx, tenant, subject_ref)
             if stored is None:
                 return Refusal.UNKNOWN

@@ -8,12 +8,12 @@ import structlog
 
 from contracts.decisions import asked
 from contracts.envelope import application_key
-from contracts.policy import PolicyState
+from contracts.policy import ApplicationState, PolicyState
 from contracts.rules import Login, RecoveryMeans
-from contracts.topics import EVENTS, POLICIES
+from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from libs.clock import Clock
 from libs.ids import new_id
-from libs.messaging.copies import copy_of
+from libs.messaging.copies import copies_of, copy_of
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.internal_client import Refused, Unreachable
@@ -29,7 +29,7 @@ _REPEATED_FOR = timedelta(minutes=15)
 
 
 class PolicyUnknown(Exception):  # noqa: N818
-    """The application's policy has not arrived: nobody can say which means are allowed."""
+    """An application's policy has not arrived: nobody can say which means are allowed."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,21 @@ class Recover:
         strangers of whom which rule is.
         """
         # First, so that its absence is the same for strangers.
-        policy = await self._policy(tenant, application_id)
+        async with tenant_transaction(self.pool, tenant) as tx:
+            await _policy(tx, tenant, application_id)
         known = await self.owners.resolve(tenant, subject)
         if known is None:
             return RecoveryRefused.WRONG_KEY
-        about, may_recover = known.subject_ref, _may_recover(policy, known, self.clock())
+        about = known.subject_ref
         async with tenant_transaction(self.pool, tenant) as tx:
             tried = one_more(await keys.lock_tries(tx, tenant, about), self.clock())
             if tried is None:
                 return RecoveryRefused.TOO_MANY_TRIES
             stored = await keys.lock_by_selector(tx, typed.selector)
-            if may_recover and stored is not None and _is_of(stored, about, typed):
-                recovered = await self._use(tx, tenant, stored)
+            if stored is not None and _is_of(stored, about, typed):
+                # Only for who has the right key: all rules may be seconds of work.
+                may_recover = await self._may_recover(tx, tenant, application_id, known)
+                recovered = await self._use(tx, tenant, stored) if may_recover else None
                 if recovered is not None:
                     return recovered
             await keys.save_tries(tx, about, tried)
@@ -81,12 +84,20 @@ class Recover:
             _LOG.error("reset pending", reset_id=str(reset_id), cause=type(error).__name__)
             return False
 
-    async def _policy(self, tenant: UUID, application_id: UUID) -> PolicyState:
-        async with tenant_transaction(self.pool, tenant) as tx:
-            state = await copy_of(tx, POLICIES.name, application_key(tenant, application_id))
-        if state is None:
-            raise PolicyUnknown
-        return PolicyState.model_validate(state)
+    async def _may_recover(
+        self, tx: Connection, tenant: UUID, application_id: UUID, known: KnownSubject
+    ) -> bool:
+        """Ask the rules of this application, and of all in which people log in.
+
+        The authenticators of a person are the same for all of them, and so is a reset.
+        """
+        now = self.clock()
+        for asking in {application_id, *await _where_people_log_in(tx)}:
+            # One at a time, so that others have their turn.
+            policy = await _policy(tx, tenant, asking)
+            if not _is_allowed(PolicyState.model_validate(policy), known, now):
+                return False
+        return True
 
     async def _use(self, tx: Connection, tenant: UUID, key: keys.StoredKey) -> Recovered | None:
         if key.status in ("issued", "acknowledged"):
@@ -116,7 +127,20 @@ def _is_of(stored: keys.StoredKey, subject: UUID, typed: TypedKey) -> bool:
     return right and stored.subject_ref == subject
 
 
-def _may_recover(policy: PolicyState, known: KnownSubject, now: datetime) -> bool:
+async def _policy(tx: Connection, tenant: UUID, application_id: UUID) -> dict[str, object]:
+    state = await copy_of(tx, POLICIES.name, application_key(tenant, application_id))
+    if state is None:
+        raise PolicyUnknown
+    return state
+
+
+async def _where_people_log_in(tx: Connection) -> list[UUID]:
+    copies = await copies_of(tx, APPLICATIONS.name)
+    states = [ApplicationState.model_validate(one) for one in copies]
+    return [state.application_id for state in states if state.asks]
+
+
+def _is_allowed(policy: PolicyState, known: KnownSubject, now: datetime) -> bool:
     login = Login(
         policy.application_id,
         known.subject_ref,

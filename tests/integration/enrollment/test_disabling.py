@@ -1,6 +1,8 @@
 """Switching off the second step: only where nothing requires it, by whom the rules let (E5)."""
 
 import asyncio
+import gc
+from time import thread_time
 from uuid import uuid4
 
 import httpx2
@@ -81,6 +83,36 @@ async def test_the_rules_say_who_may_switch_it_off(
         assert answer.json().get("code") == codes[status]
 
 
+@pytest.mark.parametrize(
+    ("rules", "person", "administrator"),
+    [
+        ((), 200, 200),
+        ((rule(),), 200, 200),
+        ((rule(may_disable=(Disabler.ADMINISTRATOR,)),), 403, 200),
+        ((rule(RuleRequirement.OFF, may_disable=()),), 403, 403),
+        ((rule(RuleRequirement.REQUIRED, may_disable=()),), 200, 200),
+        ((rule(may_disable=(), user_types=("staff",)), rule()), 403, 403),
+        ((rule(), rule(may_disable=())), 200, 200),
+        ((rule(may_disable=(), subjects=(uuid4(),)),), 200, 200),
+    ],
+)
+async def test_the_last_authenticator_stays_like_all_of_them(
+    world: World, rules: tuple[Rule, ...], person: int, administrator: int
+) -> None:
+    login = await world.application(scopes=_LOGIN, rules=rules)
+    helper = await world.application(tenant=login.tenant, scopes=(Scope.ENROLL, Scope.MANAGE))
+
+    for caller, status in ((login, person), (helper, administrator)):
+        about = await somebody(world, login)
+        second = await world.enroll(login, about.person)
+        paths = [f"/v1/authenticators/{one.authenticator_id}" for one in (about, second)]
+        answers = await asyncio.gather(*(world.ask(caller, "DELETE", path) for path in paths))
+
+        assert sorted(answer.status_code for answer in answers) == [200, status]
+        codes = {answer.json().get("code") for answer in answers} - {None}
+        assert codes == ({"not_allowed_to_disable"} if status == 403 else set())
+
+
 async def test_one_application_that_requires_it_keeps_it_on(world: World) -> None:
     mail = await world.application(scopes=_LOGIN, required=False)
     about = await somebody(world, mail)
@@ -132,6 +164,31 @@ async def test_without_a_policy_nobody_can_say(world: World) -> None:
     await world.application(tenant=application.tenant, scopes=(Scope.VERIFY,), factors=None)
 
     assert (await disable(world, application, about)).status_code == 503
+
+
+async def test_many_applications_with_many_rules_keep_nobody_waiting(world: World) -> None:
+    groups = tuple(f"{n:02x}" for n in range(46))
+    many = tuple(rule(groups=groups) for _ in range(190))
+    application = await world.application(scopes=_LOGIN, rules=many, required=False)
+    for _ in range(60):
+        await world.application(
+            tenant=application.tenant, scopes=_LOGIN, rules=many, required=False
+        )
+    about = await somebody(world, application)
+
+    # What the tests have gathered is no part of the work.
+    gc.collect()
+    gc.freeze()
+    disabling = asyncio.create_task(disable(world, application, about))
+    longest, before = 0.0, thread_time()
+    while not disabling.done():
+        await asyncio.sleep(0)
+        now = thread_time()
+        longest, before = max(longest, now - before), now
+    gc.unfreeze()
+
+    assert (await disabling).status_code == 200
+    assert longest < 0.1, f"{longest:.2f} s of CPU in one go"
 
 
 async def test_strangers_and_other_tenants_people_are_unknown(world: World) -> None:

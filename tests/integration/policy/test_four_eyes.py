@@ -187,6 +187,27 @@ async def test_what_now_weakens_more_than_was_said_is_stale(tenant: Tenant) -> N
     assert (refused.status_code, refused.json()["code"]) == (409, "proposal_stale")
 
 
+async def test_what_an_application_asks_by_itself_is_compared_too(tenant: Tenant) -> None:
+    await _written(tenant, _ALL)
+    await _written(tenant)
+    await _published(tenant, 1, None)
+    anna, bert = await two_owners(tenant)
+    mail = (await tenant.api("POST", "/v1/applications", {"name": "Mail"})).json()
+    first = await anna.api("PUT", f"/v1/policies/{mail['application_id']}", _OFF_TERMS)
+    assert first.status_code == 200, "the rules decide"
+    waiting = (await _published(anna.tenant, 2, 1)).json()
+    assert len(waiting["because"]) == 1
+    path = f"/v1/policies/{tenant.application_id}"
+    assert (await anna.api("PUT", path, _OFF_TERMS)).status_code == 200, "and here"
+
+    refused = await _approve(bert, waiting)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "proposal_stale")
+    again = (await _published(anna.tenant, 2, 1)).json()
+    await tenant.api("POST", "/v1/applications", {"name": "Payroll"})
+    assert (await _approve(bert, again)).status_code == 200, "a new one asks what all do"
+
+
 async def test_a_policy_that_changed_meanwhile_is_stale(tenant: Tenant) -> None:
     anna, bert = await two_owners(tenant)
     path = f"/v1/policies/{tenant.application_id}"
@@ -277,6 +298,23 @@ async def test_the_same_act_waits_once(bench: Bench, tenant: Tenant) -> None:
     rest = await tenant.api("GET", f"/v1/proposals?before={listed['next_before']}")
     assert [one["proposal_id"] for one in rest.json()["proposals"]] == [first["proposal_id"]]
     assert rest.json()["next_before"] is None
+
+
+async def test_one_key_keeps_a_few_acts_waiting_and_keeps_nobody_else_from_it(
+    tenant: Tenant,
+) -> None:
+    anna, bert = await two_owners(tenant)
+    clara = await a_subject(tenant)
+    wanted = {"role": "owner", "holder": clara}
+    first, *others = [await issue(anna.tenant, **wanted) for _ in range(20)]
+    assert {one.status_code for one in (first, *others)} == {202}
+
+    refused = await issue(anna.tenant, **wanted)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_proposals")
+    assert (await issue(bert.tenant, **wanted)).status_code == 202
+    assert (await anna.api("DELETE", _path(first.json()))).status_code == 200
+    assert (await issue(anna.tenant, **wanted)).status_code == 202
 
 
 async def _with_rules(tenant: Tenant) -> tuple[Person, Person]:

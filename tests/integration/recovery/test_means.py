@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.rules import Match, RecoveryMeans, Rule, RuleRequirement, Strength
-from contracts.vocabulary import Factor
+from contracts.vocabulary import Factor, Scope
 from tests.integration.recovery.conftest import World
 
 _KEY, _DESK = (RecoveryMeans.RECOVERY_KEY,), (RecoveryMeans.SERVICE_DESK,)
@@ -70,6 +70,45 @@ async def test_a_key_that_the_rules_refuse_is_not_spent_and_sounds_like_a_wrong_
         *("mfa.recovery_key_issued", "mfa.recovery_key_acknowledged", "mfa.recovery_refused")
     ]
     assert (await world.post(lenient, "/v1/recoveries", right)).status_code == 200
+
+
+async def test_another_application_is_no_way_around_the_rules_of_one(world: World) -> None:
+    tenant = uuid4()
+    await world.application(tenant, (Scope.VERIFY,), rules=(rule(_DESK, "admins"),))
+    lenient = await world.application(tenant)
+    (name, subject), (other, free) = world.person(), world.person()
+    world.owners.groups[subject] = ("admins",)
+    keys = {who: await world.new_key(lenient, tenant, who) for who in (subject, free)}
+
+    answers = [
+        await world.post(
+            lenient,
+            "/v1/recoveries",
+            {"subject": who, "recovery_key": keys[about]["recovery_key"]},
+        )
+        for who, about in ((name, subject), (other, free))
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 200]
+
+
+async def test_where_the_policy_of_another_application_is_missing_a_right_key_is_not_spent(
+    world: World,
+) -> None:
+    tenant = uuid4()
+    await world.application(tenant, (Scope.VERIFY,), rules=None)
+    lenient = await world.application(tenant)
+    name, subject = world.person()
+    issued = await world.new_key(lenient, tenant, subject)
+    typed = {"recovery_key": issued["recovery_key"]}
+
+    answers = [
+        await world.post(lenient, "/v1/recoveries", {"subject": one} | typed)
+        for one in (name, "nobody@example.org")
+    ]
+
+    assert [answer.status_code for answer in answers] == [503, 403]
+    assert "mfa.recovery_used" not in await world.events(tenant, subject)
 
 
 async def test_without_the_policy_nobody_can_say_and_strangers_hear_the_same(

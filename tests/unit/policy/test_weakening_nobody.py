@@ -112,6 +112,11 @@ def _changed(draw: st.DrawFn) -> tuple[list[Rule], list[Rule]]:
 _LOGINS = [
     *(Login(application, known=False) for application in _TERMS),
     *(
+        Login(application, who, known=False)
+        for application in _TERMS
+        for who in (_ANNA, UUID(int=13))
+    ),
+    *(
         Login(application, who, user_type, groups)
         for application in _TERMS
         for who in (_ANNA, UUID(int=13))
@@ -222,3 +227,18 @@ def _beside(rules: Sequence[Rule], login: Login, at: datetime) -> frozenset[str]
         return frozenset([*RecoveryMeans, *Disabler])
     means = RecoveryMeans if rule.recovery is None else rule.recovery
     return frozenset([*means, *rule.may_disable])
+
+
+@pytest.mark.requirement("C1")
+def test_somebody_whose_attributes_have_not_arrived_is_asked_for_no_less() -> None:
+    berts = _rule("berts", match={"subjects": [_BERT]}, skips=3)
+    staff = _rule("staff", match={"user_types": ["staff"]})
+    students = _rule("students", match={"user_types": ["student"]}, skips=3)
+
+    found = _found([berts, staff, students], [berts, students, staff])
+
+    anna = Login(_MAIL, _ANNA, known=False)
+    decides = deciding_rule([berts, students, staff], anna, _JANUARY)
+    assert decides is not None
+    assert decides.name == "students"
+    assert found == ("students instead of staff: enrolling may be put off 3 times, and 0 before",)

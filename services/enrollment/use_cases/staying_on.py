@@ -1,0 +1,73 @@
+"""Whether somebody's second step has to stay on, by the rules of all applications (E5)."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from uuid import UUID
+
+from contracts.decisions import Asked, DisablingRefused, asked
+from contracts.envelope import application_key
+from contracts.policy import ApplicationState, PolicyState
+from contracts.rules import Disabler, Login, Rule, RuleRequirement, doubt, passed_over
+from contracts.topics import APPLICATIONS, POLICIES
+from libs.messaging.copies import copies_of, copy_of
+from libs.postgres.pool import Connection
+from services.enrollment.domain.refusals import Refusal, StaysOn
+from services.enrollment.gateways import KnownSubject
+from services.enrollment.use_cases.enroll import login_of
+
+
+async def disabling_refused(
+    tx: Connection, tenant: UUID, known: KnownSubject, *, by: Disabler, now: datetime
+) -> StaysOn | Refusal | None:
+    """Return why all that a person has cannot be taken away."""
+    async for policy in _where_people_log_in(tx, tenant):
+        if policy is None:
+            return Refusal.POLICY_UNKNOWN
+        refused = _asked(policy, known, now).disabling_refused(by)
+        if refused is not None:
+            return StaysOn(refused)
+    return None
+
+
+async def last_one_refused(
+    tx: Connection, tenant: UUID, subject_ref: UUID, *, by: Disabler, now: datetime
+) -> StaysOn | Refusal | None:
+    """Return why the last authenticator of somebody may have to stay.
+
+    What the person is nobody has said here, so that every rule counts that may be about them; where
+    one requires something, they have to enroll again anyway.
+    """
+    async for policy in _where_people_log_in(tx, tenant):
+        if policy is None:
+            return Refusal.POLICY_UNKNOWN
+        login = Login(policy.application_id, subject_ref, known=False)
+        if any(_leaves_it_to_others(rule, by) for rule in _perhaps_deciding(policy, login, now)):
+            return StaysOn(DisablingRefused.NOT_ALLOWED)
+    return None
+
+
+async def _where_people_log_in(tx: Connection, tenant: UUID) -> AsyncIterator[PolicyState | None]:
+    """Yield each policy, one at a time: all rules of many applications are seconds of work."""
+    for application in await copies_of(tx, APPLICATIONS.name):
+        state = ApplicationState.model_validate(application)
+        if state.asks:
+            key = application_key(tenant, state.application_id)
+            policy = await copy_of(tx, POLICIES.name, key)
+            yield PolicyState.model_validate(policy) if policy is not None else None
+
+
+def _leaves_it_to_others(rule: Rule, by: Disabler) -> bool:
+    return rule.requirement is not RuleRequirement.REQUIRED and by not in rule.may_disable
+
+
+def _perhaps_deciding(policy: PolicyState, login: Login, now: datetime) -> Iterator[Rule]:
+    for rule in policy.rules:
+        if passed_over(rule, login, now) is None:
+            yield rule
+            if doubt(rule, login) is None:
+                return
+
+
+def _asked(policy: PolicyState, known: KnownSubject, now: datetime) -> Asked:
+    login = login_of(policy.application_id, known)
+    return asked(policy.rules, login, now, otherwise=policy.own_terms)
