@@ -87,6 +87,16 @@ class Api:
         content: dict[str, object] = answer.json()
         return content
 
+    async def subject(self, name: str) -> str:
+        """Return the subject_ref of a person, also of one whom an earlier run made and left."""
+        body = {"subject": name, "email": name}
+        answer = await self._http.post("/v1/subjects", json=body, headers=self._headers)
+        if answer.status_code == 409 and answer.json()["code"] == "subject_exists":
+            return str(answer.json()["detail"])
+        if answer.status_code != 201:
+            raise DemoFailed(f"POST /v1/subjects gave {answer.status_code}: {answer.text}")
+        return str(answer.json()["subject_ref"])
+
 
 async def load_or_create(http: httpx2.AsyncClient, file: Path, *, operator_key: str) -> Demo:
     """Return the demo tenant of this data folder, making it at the first run."""
@@ -121,7 +131,7 @@ async def first_login(http: httpx2.AsyncClient, demo: Demo, *, folder: Path, say
     """Take a new person from nothing to a verified login; returns the subject_ref."""
     name = f"person{len(demo.phones) + 1}@example.org"
     manager, app = Api(http, demo.manage_key), Api(http, demo.application_key)
-    subject = await manager.post("/v1/subjects", {"subject": name, "email": name}, expect=201)
+    subject_ref = await manager.subject(name)
     say(f"a new person: {name}")
     await _until_decided(app, name, "enroll")
     say("the application asks for a decision: [bold]enroll[/]")
@@ -130,7 +140,7 @@ async def first_login(http: httpx2.AsyncClient, demo: Demo, *, folder: Path, say
     say("the application asks again: [bold]challenge[/]")
     await _log_in(app, phone, say=say)
     demo.phones.append(phone)
-    return str(subject["subject_ref"])
+    return subject_ref
 
 
 async def log_in_again(http: httpx2.AsyncClient, demo: Demo, *, say: Say) -> None:

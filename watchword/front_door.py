@@ -48,7 +48,7 @@ class FrontDoor:
                 )
             except httpx2.HTTPError as error:
                 if last:
-                    raise NotAnsweredError(f"no answer: {type(error).__name__}") from None
+                    raise self._silent(error) from None
             else:
                 if answer.status_code != 503 or last:
                     return _content_of(answer)
@@ -67,13 +67,19 @@ class FrontDoor:
                     if line.startswith("data: "):
                         yield json.loads(line.removeprefix("data: "))
         except httpx2.HTTPError as error:
-            raise NotAnsweredError(f"no answer: {type(error).__name__}") from None
+            raise self._silent(error) from None
+
+    def _silent(self, error: Exception) -> NotAnsweredError:
+        return NotAnsweredError(f"{self.http.base_url} does not answer: {type(error).__name__}")
 
 
 @contextmanager
 def front_door(url: str, key_file: Path | None) -> Iterator[FrontDoor]:
     """Open the front door; raises NotAnsweredError where there is no key."""
-    key = key_file.read_text().strip() if key_file is not None else os.environ.get("MANAGE")
+    try:
+        key = key_file.read_text().strip() if key_file is not None else os.environ.get("MANAGE")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotAnsweredError(f"{key_file}: {type(error).__name__}") from None
     if not key:
         raise NotAnsweredError("a key is needed: --key-file, or $MANAGE")
     headers = {"Authorization": f"Bearer {key}"}
@@ -83,9 +89,11 @@ def front_door(url: str, key_file: Path | None) -> Iterator[FrontDoor]:
 
 def _content_of(answer: httpx2.Response) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = answer.json()
+        content: object = answer.json()
     except ValueError:
-        raise NotAnsweredError("this is not Watchword") from None
+        content = None
+    if not isinstance(content, dict):
+        raise NotAnsweredError("what answers there is not Watchword")
     if answer.is_error:
         words = [str(content.get("title")), *(content.get("errors") or [])]
         raise NotAnsweredError("\n".join(words), str(content.get("code")))

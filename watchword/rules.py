@@ -1,6 +1,6 @@
 """watchword rules: look at a tenant's rules, compare a file with them, bring it into force."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
@@ -16,6 +16,7 @@ from watchword.surveys import RulesFile, rules_of
 app = typer.Typer(help="A tenant's rules, as files.", no_args_is_help=True)
 _OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
 
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the version.")]
 
 
@@ -25,11 +26,11 @@ app.command("coverage")(surveys.coverage)
 
 @app.command("list")
 def list_versions(url: Url, key_file: KeyFile = None) -> None:
-    """List the latest versions: which is in force, who wrote it when and why."""
+    """List the latest versions: which is in force (*), or a draft, who wrote it when and why."""
     for one in _call(url, key_file, "GET", "/v1/rules")["versions"]:
-        mark = "*" if one["in_force"] else " "
+        mark = "*" if one["in_force"] else " " if one["publications"] else "draft"
         _OUT.print(
-            f"{mark} {one['version']:>4}  {one['created'][:16]}  {one['digest'][:12]}"
+            f"{mark:<5} {one['version']:>4}  {one['created'][:16]}  {one['digest'][:12]}"
             f"  {one['author']}  {one['reason']}",
             markup=False,
             soft_wrap=True,
@@ -53,35 +54,50 @@ def export(
 @app.command("diff")
 def diff(file: RulesFile, url: Url, key_file: KeyFile = None) -> None:
     """Say what a file would change; ends with 1 where there is something."""
-    changes, _ = _compared(file, url, key_file)
-    _show(changes)
-    raise typer.Exit(1 if changes else 0)
+    found = _compared(rules_of(file), url, key_file)
+    _show(found["changes"])
+    _show_lockouts(found["lockouts"])
+    raise typer.Exit(1 if found["changes"] else 0)
+
+
+@app.command("write")
+def write(file: RulesFile, url: Url, reason: Reason, key_file: KeyFile = None) -> None:
+    """Keep a file as a draft, to be looked at and published by somebody."""
+    body = {"rules": rules_of(file), "reason": reason}
+    version = _call(url, key_file, "POST", "/v1/rules", body)["version"]
+    _OUT.print(f"version {version} is written; watchword rules publish {version} --reason ...")
 
 
 @app.command("apply")
 def apply(
-    file: RulesFile,
-    url: Url,
-    reason: Reason,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    key_file: KeyFile = None,
+    file: RulesFile, url: Url, reason: Reason, yes: Yes = False, key_file: KeyFile = None
 ) -> None:
     """Show what a file changes, and bring it into force."""
-    changes, replaces = _compared(file, url, key_file)
-    _show(changes)
-    if not changes:
+    rules = rules_of(file)
+    found = _compared(rules, url, key_file)
+    _show(found["changes"])
+    if not found["changes"]:
         return
+    if found["lockouts"]:
+        _show_lockouts(found["lockouts"])
+        raise typer.Exit(2)
     if not yes:
         typer.confirm("Bring this into force?", abort=True)
-    body = {"rules": rules_of(file), "reason": reason}
+    body = {"rules": rules, "reason": reason}
     version = _call(url, key_file, "POST", "/v1/rules", body)["version"]
-    _publish(url, key_file, version, replaces=replaces, reason=reason)
+    _publish(url, key_file, version, replaces=found["in_force"], reason=reason)
 
 
 @app.command("publish")
-def publish(version: int, url: Url, reason: Reason, key_file: KeyFile = None) -> None:
-    """Bring a version into force: a draft, or an older one again."""
+def publish(
+    version: int, url: Url, reason: Reason, yes: Yes = False, key_file: KeyFile = None
+) -> None:
+    """Show what a version changes, a draft or an older one, and bring it into force."""
     replaces = _in_force(url, key_file)
+    since = f"?since={replaces}" if replaces is not None else ""
+    _show(_call(url, key_file, "GET", f"/v1/rules/{version}/changes{since}")["changes"])
+    if not yes:
+        typer.confirm("Bring this into force?", abort=True)
     _publish(url, key_file, version, replaces=replaces, reason=reason)
 
 
@@ -120,14 +136,20 @@ def _publish(
     _OUT.print(f"version {version} is in force ({found['digest'][:12]})")
 
 
-def _compared(file: Path, url: str, key_file: Path | None) -> tuple[Sequence[str], int | None]:
-    found = _call(url, key_file, "POST", "/v1/rules/comparison", {"rules": rules_of(file)})
-    return found["changes"], found["in_force"]
+def _compared(rules: Mapping[str, Any], url: str, key_file: Path | None) -> dict[str, Any]:
+    found = _call(url, key_file, "POST", "/v1/rules/comparison", {"rules": rules})
+    if not found.keys() >= {"changes", "in_force", "lockouts"}:
+        _fail("what answers there is not Watchword")
+    return found
+
+
+def _show_lockouts(lockouts: Sequence[str]) -> None:
+    for line in lockouts:
+        _ERROR.print(f"cannot be published: {line}", markup=False, soft_wrap=True)
 
 
 def _in_force(url: str, key_file: Path | None) -> int | None:
-    empty: object = {"rules": {"rules": []}}
-    version: int | None = _call(url, key_file, "POST", "/v1/rules/comparison", empty)["in_force"]
+    version: int | None = _compared({"rules": []}, url, key_file)["in_force"]
     return version
 
 

@@ -6,7 +6,8 @@ import yaml
 
 _HEAD = """\
 # Whom to ask for what, from when on: the first rule that matches decides.
-# requirement: off | optional | required; starts: on the clocks of time_zone.
+# requirement: off | optional | required | deny; starts, enforced, ends: on the clocks of time_zone.
+# All that a rule can say: docs/rules.md
 """
 # Of these an empty list says "nothing and nobody", and leaving it out would say "all of them".
 _NOBODY_IS_SAID = ("recovery", "may_disable")

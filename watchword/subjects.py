@@ -45,6 +45,9 @@ def import_subjects(
 ) -> None:
     """Bring subjects in: new ones are made, those that are there changed; 1 if rows were refused.
 
+    Columns: subject, email, label, user_type, groups (in CSV with ; between them), language. One
+    that is absent leaves what is there as it is.
+
     After Ctrl-C the same command goes on where it stopped.
     """
     chosen = kind or _kind_of(file)

@@ -1,5 +1,6 @@
 """watchword rules simulate, coverage: what rules mean for everybody, before they do."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -43,12 +44,19 @@ def simulate(
 ) -> None:
     """Say what a file would mean for everybody: who is asked, who has to enroll, what it costs."""
     body = {"rules": rules_of(file), "days": days, "prices": _prices(price or [])}
-    _show(_asked(body, at, url, key_file))
+    found = _asked(body, at, url, key_file)
+    _show(found, ("rules in force", "before"), ("these rules", "after"))
+    _OUT.print(_logins(found["logins"]))
 
 
 def coverage(url: Url, at: At = None, key_file: KeyFile = None) -> None:
     """Say who is ready for the rules in force, and who is not."""
-    _show(_asked({}, at, url, key_file))
+    found = _asked({}, at, url, key_file)
+    _show(found, ("people", "after"))
+    for application in found["applications"]:
+        counts = application["after"]
+        said = [f"{counts[fate]:,} {words}" for fate, words in _WORDS.items() if counts[fate]]
+        _OUT.print(f"{application['name']}: {', '.join(said)}", markup=False, soft_wrap=True)
 
 
 def _asked(
@@ -77,9 +85,14 @@ def _watched(door: FrontDoor, body: Mapping[str, object]) -> Mapping[str, Any]:
 def rules_of(file: Path) -> dict[str, Any]:
     """Return the rules that a file holds, or end with what is wrong with it."""
     try:
-        return read_rules(file.read_text(encoding="utf-8"))
+        found = read_rules(file.read_text(encoding="utf-8"))
+        # What YAML can say and JSON cannot is no rule.
+        json.dumps(found)
     except (UnreadableRulesError, UnicodeDecodeError) as error:
         _fail(f"{file}: {error}")
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        _fail(f"{file}: cannot be read as rules ({type(error).__name__})")
+    return found
 
 
 def _fail(words: str) -> NoReturn:
@@ -94,35 +107,33 @@ def _prices(said: list[str]) -> Mapping[str, str]:
     return {kind: price for kind, _, price in pairs}
 
 
-def _show(found: Mapping[str, Any]) -> None:
+def _show(found: Mapping[str, Any], *columns: tuple[str, str]) -> None:
     _OUT.print(f"at {found['at']}, everybody once, with the hardest of their logins:")
-    _OUT.print(_people(found["people"]))
+    table = Table("", *(name for name, _ in columns), box=None)
+    for fate, words in _WORDS.items():
+        table.add_row(words, *(f"{found['people'][side][fate]:,}" for _, side in columns))
+    _OUT.print(table)
     for application in found["applications"]:
         for move in application["moves"]:
             _OUT.print(
-                f"{application['name']}: {move['people']:,} who {_WORDS[move['before']]} now"
-                f" {_WORDS[move['after']]}",
+                f"{application['name']}: {move['people']:,} who {_WORDS[move['before']]} under the"
+                f" rules in force {_WORDS[move['after']]}",
                 markup=False,
+                soft_wrap=True,
             )
     if found["rules"]:
         _OUT.print(_rules(found["rules"]))
-    _OUT.print(_logins(found["logins"]))
     for moment in found["moments"]:
-        _OUT.print(f"something changes by itself at {moment}")
-
-
-def _people(tally: Mapping[str, Any]) -> Table:
-    table = Table("", "now", "then", box=None)
-    for fate, words in _WORDS.items():
-        before, after = tally["before"][fate], tally["after"][fate]
-        table.add_row(words, f"{before:,}", f"{after:,}")
-    return table
+        _OUT.print(f"a rule starts, is enforced or ends at {moment}; look there with --at")
 
 
 def _rules(rules: list[Mapping[str, Any]]) -> Table:
     table = Table("rule", "asks", "decides about", "ready", "not ready", box=None)
     for one in rules:
-        numbers = [f"{one[name]:,}" for name in ("people", "ready", "not_ready")]
+        # Where nothing is asked, nobody has to be ready.
+        names = ("people", "ready", "not_ready")
+        asks = one["asks"] in ("required", "optional")
+        numbers = [f"{one[name]:,}" if asks or name == "people" else "" for name in names]
         table.add_row(one["rule"], one["asks"], *numbers)
     return table
 

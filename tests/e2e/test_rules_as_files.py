@@ -45,7 +45,7 @@ async def test_a_file_is_compared_brought_into_force_and_read_back(
     again = await _rules(tenancy, "apply", str(file), *why)
     file.write_text(exported.out.replace("required", "optional"))
     second = await _rules(tenancy, "apply", str(file), *why)
-    back = await _rules(tenancy, "publish", "1", "--reason", "Too early")
+    back = await _rules(tenancy, "publish", "1", "--reason", "Too early", "--yes")
     listed = await _rules(tenancy, "list")
 
     assert (nothing.code, nothing.error.strip()) == (2, "no rules are in force yet")

@@ -85,10 +85,14 @@ class ComparisonBody(BaseModel):
 
 
 class Comparison(BaseModel):
-    """One line a change, and against which version; null where none is in force."""
+    """One line a change, and against which version; null where none is in force.
+
+    What is in `lockouts` keeps these rules from being published: nobody could enroll for them.
+    """
 
     changes: list[str]
     in_force: int | None
+    lockouts: list[str]
 
 
 class ChangesShown(BaseModel):
@@ -115,8 +119,12 @@ def rules_routes(rules: Rules, find: FindCaller) -> APIRouter:
 
     @router.post("/comparison", description="What would change; nothing is kept.")
     async def compare_rules(caller: manager, body: ComparisonBody) -> Comparison:
-        found, in_force = accepted(await rules.compare(caller.tenant_id, body.rules))
-        return Comparison(changes=list(found), in_force=in_force)
+        found = accepted(await rules.compare(caller.tenant_id, body.rules))
+        return Comparison(
+            changes=list(found.changes),
+            in_force=found.in_force,
+            lockouts=list(found.lockouts),
+        )
 
     @router.get("", description="All versions, the newest first.")
     async def list_rules(

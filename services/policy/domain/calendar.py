@@ -16,8 +16,8 @@ def required_from(rule: Rule) -> datetime | None:
     return rule.enforced or rule.starts
 
 
-def due(rules: Sequence[Rule], now: datetime) -> Iterator[tuple[Rule, int]]:
-    """Return what is to be said now, with the number of days that are left at most.
+def due(rules: Sequence[Rule], now: datetime) -> Iterator[tuple[Rule, datetime, int]]:
+    """Return what is to be said now: which rule, from when on, and how many days are left at most.
 
     Of what was missed only the latest is said: a rule that comes into force three days ahead is
     announced once, as "7 days at most", and again a day ahead.
@@ -29,4 +29,4 @@ def due(rules: Sequence[Rule], now: datetime) -> Iterator[tuple[Rule, int]]:
         left = from_then_on - now
         reached = [days for days in AHEAD if timedelta(0) < left <= timedelta(days=days)]
         if reached:
-            yield rule, min(reached)
+            yield rule, from_then_on, min(reached)

@@ -1,4 +1,7 @@
-"""Who has enrolled what, and how often people log in: what a simulation looks at."""
+"""Who has enrolled what, and how often people log in: what a simulation looks at.
+
+What was said of a rule and a day is said, whatever version of the rules it stands in.
+"""
 
 from alembic import op
 
@@ -38,6 +41,11 @@ CREATE TABLE login_read (
     PRIMARY KEY (topic, kafka_partition)
 );
 GRANT SELECT, INSERT, UPDATE ON login_read TO policy_worker;
+
+-- Which day it was is not known of what was said before: at most it is said once more.
+DELETE FROM enforcement_said;
+ALTER TABLE enforcement_said DROP COLUMN version, ADD COLUMN starts timestamptz NOT NULL;
+ALTER TABLE enforcement_said ADD PRIMARY KEY (tenant_id, rule, starts, days);
 """
 
 

@@ -112,14 +112,17 @@ async def tenants_with_rules(pool: Pool) -> list[UUID]:
     return [row["tenant_id"] for row in rows]
 
 
-async def note_said(tx: Connection, tenant: UUID, version: int, rule: str, days: int) -> bool:
-    """Note that something was announced so many days ahead; False where it was before."""
+async def note_said(tx: Connection, tenant: UUID, rule: str, starts: datetime, days: int) -> bool:
+    """Note that something was announced so many days ahead; False where it was before.
+
+    Other rules that leave this one as it is announce nothing anew.
+    """
     said = await tx.fetchval(
-        "INSERT INTO enforcement_said (tenant_id, version, rule, days) VALUES ($1, $2, $3, $4)"
+        "INSERT INTO enforcement_said (tenant_id, rule, starts, days) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT DO NOTHING RETURNING true",
         tenant,
-        version,
         rule,
+        starts,
         days,
     )
     return bool(said)

@@ -35,8 +35,8 @@ class Calendar:
             found = await store.load_version(tx, tenant, last.version) if last else None
             if found is None:
                 return 0
-            for rule, days in due(published_rules(found.text), now):
-                if await store.note_said(tx, tenant, found.version, rule.name, days):
+            for rule, starts, days in due(published_rules(found.text), now):
+                if await store.note_said(tx, tenant, rule.name, starts, days):
                     said.append(enforcement_due(tenant, found, rule, days=days, now=now))
             await announce_all(tx, said)
         return len(said)

@@ -11,7 +11,7 @@ from services.policy.domain.acts import PublishRules
 from services.policy.domain.changes import changes
 from services.policy.domain.proposals import Proposal
 from services.policy.domain.refusals import Mistakes, Refusal
-from services.policy.domain.rules import RulesText, digest_of, mistakes
+from services.policy.domain.rules import RulesText, digest_of, lockouts, mistakes
 from services.policy.domain.versions import Publication, RulesVersion
 from services.policy.store import rules as store
 from services.policy.store.announcements import announce_all
@@ -31,6 +31,15 @@ class Shown:
     version: RulesVersion
     publications: tuple[Publication, ...]
     in_force: bool
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What would change, line by line, against which version, and whom it would lock out."""
+
+    changes: tuple[str, ...]
+    in_force: int | None
+    lockouts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,17 +96,15 @@ class Rules:
             return Refusal.UNKNOWN
         return changes(before, after.text)
 
-    async def compare(
-        self, tenant: UUID, text: RulesText
-    ) -> tuple[tuple[str, ...], int | None] | Mistakes:
-        """Return what rules would change that are not kept, and which are in force."""
+    async def compare(self, tenant: UUID, text: RulesText) -> Compared | Mistakes:
+        """Return what rules would change that are not kept."""
         async with tenant_transaction(self.pool, tenant) as tx:
             if wrong := await _mistakes(tx, tenant, text):
                 return Mistakes(wrong)
             found = await store.version_in_force(tx, tenant)
         if found is None:
-            return changes(_NOTHING, text), None
-        return changes(found.text, text), found.version
+            return Compared(changes(_NOTHING, text), None, lockouts(text))
+        return Compared(changes(found.text, text), found.version, lockouts(text))
 
     async def publish(
         self, caller: Caller, version: int, *, replaces: int | None, reason: str

@@ -238,6 +238,26 @@ async def test_it_is_said_two_weeks_one_week_and_one_day_ahead(
     assert {one.starts for one in due} == {starts.astimezone(UTC)}
 
 
+async def test_a_start_is_announced_once_in_whatever_version_it_stands(
+    bench: Bench, tenant: Tenant
+) -> None:
+    soon = (datetime.now(ZoneInfo("Europe/Amsterdam")) + timedelta(days=5)).replace(tzinfo=None)
+    later = (soon + timedelta(days=1)).isoformat()
+    rule = _ALL | {"name": "students", "starts": soon.isoformat()}
+    pools, clock = (bench.plumbing.app_pool, bench.plumbing.worker_pool), bench.plumbing.clock
+
+    texts: list[list[dict[str, Any]]] = [[rule], [_OFF, rule], [rule | {"starts": later}]]
+    for version, rules in enumerate(texts, start=1):
+        await _written(tenant, *rules)
+        published = await _published(tenant, version, version - 1 or None)
+        assert published.status_code == 200, published.text
+        await Calendar(*pools, clock).look()
+
+    said = [event for _, event in await bench.announced(tenant.tenant_id)]
+    due = [data_of(ENFORCEMENT_DUE, one) for one in said if one.type == ENFORCEMENT_DUE.name]
+    assert [(one.version, one.days) for one in due] == [(1, 7), (3, 7)]
+
+
 @pytest.mark.security("S6")
 async def test_another_tenant_sees_and_publishes_nothing(bench: Bench, tenant: Tenant) -> None:
     await _written(tenant, _ALL)

@@ -37,7 +37,7 @@ def _rule(
     ],
 )
 def test_says_the_latest_of_what_has_come(left: timedelta, said: list[int]) -> None:
-    assert [days for _, days in due([_rule()], _STARTS - left)] == said
+    assert [days for _, _, days in due([_rule()], _STARTS - left)] == said
 
 
 def test_only_what_will_be_required_has_a_day() -> None:
@@ -51,5 +51,5 @@ def test_what_can_be_put_off_is_announced_for_the_day_when_it_no_longer_can() ->
     nudge = _rule().model_copy(update={"skips": 3, "enforced": enforced})
 
     assert list(due([nudge], _STARTS - timedelta(days=1))) == []
-    assert list(due([nudge], enforced - timedelta(days=1))) == [(nudge, 1)]
+    assert list(due([nudge], enforced - timedelta(days=1))) == [(nudge, enforced, 1)]
     assert list(due([_rule().model_copy(update={"denied": True})], _STARTS)) == []
