@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from uuid import UUID
 
 from contracts.decisions import Asked, Decision, asked, decide
-from contracts.rules import Login, Rule, RuleRequirement
+from contracts.rules import Login, Rule, RuleRequirement, deciding_rule
 from contracts.vocabulary import DecisionKind, Factor, Requirement
 from services.policy.domain.policy import Terms
 
@@ -51,12 +52,29 @@ class Way:
 
     def asked(self, who: Alike, at: datetime) -> Asked:
         """Return what is asked of these people at this time."""
-        login = Login(_ANY, who.subject_ref, who.user_type, who.groups)
-        return asked(self.rules, login, at, otherwise=self.own)
+        return asks_of([self], who, at)[self]
 
     def decision(self, who: Alike, at: datetime) -> Decision:
         """Return what an application does with them that asks this way."""
         return decide(self.asked(who, at), who.factors)
+
+
+def asks_of(ways: Iterable[Way], who: Alike, at: datetime) -> dict[Way, Asked]:
+    """Return what is asked of people alike; a rule of several ways is looked at once."""
+    login = Login(_ANY, who.subject_ref, who.user_type, who.groups)
+    decides: dict[int, bool] = {}
+
+    def is_first(rule: Rule) -> bool:
+        # Whether a rule decides depends on no other one.
+        if id(rule) not in decides:
+            decides[id(rule)] = deciding_rule((rule,), login, at) is not None
+        return decides[id(rule)]
+
+    asks = {}
+    for way in ways:
+        first = tuple(islice(filter(is_first, way.rules), 1))
+        asks[way] = asked(first, login, at, otherwise=way.own)
+    return asks
 
 
 @dataclass(frozen=True)
@@ -73,23 +91,40 @@ def ways_of(asking: Iterable[tuple[Terms, Iterable[Rule]]]) -> list[Way]:
 
     The rules of an application are those that can be about it, so which it is makes no difference.
     """
-    known: dict[tuple[Terms, tuple[Rule, ...]], Way] = {}
-    return [_way(known, terms, tuple(_anywhere(rule) for rule in rules)) for terms, rules in asking]
+    known, ways = _Anywhere(), dict[tuple[Terms, tuple[int, ...]], Way]()
+    return [_way(ways, terms, tuple(map(known.of, rules))) for terms, rules in asking]
 
 
 def _way(
-    known: dict[tuple[Terms, tuple[Rule, ...]], Way], terms: Terms, rules: tuple[Rule, ...]
+    ways: dict[tuple[Terms, tuple[int, ...]], Way], terms: Terms, rules: tuple[Rule, ...]
 ) -> Way:
-    required = terms.requirement is Requirement.REQUIRED
-    own = Asked(
-        RuleRequirement.REQUIRED if required else RuleRequirement.OFF,
-        tuple(factor for factor in Factor if factor in terms.factors),
-    )
-    return known.setdefault((terms, rules), Way(own, rules))
+    # Rules that are equal are one object, and that is quicker to compare than all they say.
+    place = (terms, tuple(map(id, rules)))
+    if place not in ways:
+        required = terms.requirement is Requirement.REQUIRED
+        own = Asked(
+            RuleRequirement.REQUIRED if required else RuleRequirement.OFF,
+            tuple(factor for factor in Factor if factor in terms.factors),
+        )
+        ways[place] = Way(own, rules)
+    return ways[place]
 
 
-def _anywhere(rule: Rule) -> Rule:
-    return rule.model_copy(update={"match": rule.match.model_copy(update={"applications": ()})})
+class _Anywhere:
+    """Rules as they are wherever they are about a login: those that are equal are one object."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Rule, Rule]] = {}
+        self._equal: dict[Rule, Rule] = {}
+
+    def of(self, rule: Rule) -> Rule:
+        """Return a rule without the applications that it names; each is looked at once."""
+        if id(rule) not in self._seen:
+            match = rule.match.model_copy(update={"applications": ()})
+            anywhere = rule.model_copy(update={"match": match})
+            # What is kept here keeps its id.
+            self._seen[id(rule)] = (rule, self._equal.setdefault(anywhere, anywhere))
+        return self._seen[id(rule)][1]
 
 
 @dataclass(frozen=True)
@@ -146,15 +181,18 @@ class Replayed:
         return first + self.not_asked + self.enrolling + self.denied
 
 
-@dataclass(frozen=True)
+@dataclass
 class Survey:
-    """What rules would mean, by application, by rule, and for each person's hardest login."""
+    """What rules would mean, by application, by rule, and for each person's hardest login.
 
-    people: int
-    everybody: Tally
+    Applications that ask the same before and after share their tally.
+    """
+
     by_application: Mapping[UUID, Tally]
-    by_rule: dict[str, Reach]
-    logins: Replayed
+    people: int = 0
+    everybody: Tally = field(default_factory=Tally)
+    by_rule: dict[str, Reach] = field(default_factory=dict)
+    logins: Replayed = field(default_factory=Replayed)
 
 
 def mentioned(*all_rules: Iterable[Rule]) -> tuple[list[str], list[str], list[UUID]]:
@@ -181,6 +219,17 @@ def worst(fates: Iterable[Fate]) -> Fate:
     return max(fates, key=_WORSE.__getitem__, default=Fate.ALLOW)
 
 
+def no_survey(before: Sequence[Asking], after: Sequence[Asking]) -> Survey:
+    """Return the survey of nobody yet."""
+    tallies: dict[tuple[Way, Way], Tally] = {}
+    return Survey(
+        {
+            now.application_id: tallies.setdefault((then.way, now.way), Tally())
+            for then, now in zip(before, after, strict=True)
+        }
+    )
+
+
 def survey(
     people: Mapping[Alike, int],
     observed: Iterable[Observed],
@@ -188,35 +237,40 @@ def survey(
     before: Sequence[Asking],
     after: Sequence[Asking],
     at: datetime,
+    found: Survey | None = None,
 ) -> Survey:
     """Return what the applications as they would be mean for these people and their logins.
 
-    `before` and `after` are the same applications in the same order.
+    `before` and `after` are the same applications in the same order; what was `found` of others
+    before is added to.
     """
-    found = Survey(
-        people=sum(people.values()),
-        everybody=Tally(),
-        by_application={one.application_id: Tally() for one in after},
-        by_rule={},
-        logins=_replayed(observed, {one.application_id: one for one in after}, at),
-    )
+    found = found or no_survey(before, after)
+    tallies = {
+        (then.way, now.way): found.by_application[now.application_id]
+        for then, now in zip(before, after, strict=True)
+    }
     # Most applications ask the same: each way of asking is gone through once for people alike.
-    ways = list(dict.fromkeys(one.way for one in (*before, *after)))
+    ways = list(dict.fromkeys(way for pair in tallies for way in pair))
+    afterwards = list(dict.fromkeys(way for _, way in tallies))
     for who, count in people.items():
-        asks = {way: way.asked(who, at) for way in ways}
+        asks = asks_of(ways, who, at)
         fates = {way: fate_of(decide(ask, who.factors)) for way, ask in asks.items()}
-        pairs = [(fates[b.way], fates[a.way]) for b, a in zip(before, after, strict=True)]
-        for one, pair in zip(after, pairs, strict=True):
-            found.by_application[one.application_id].add(*pair, count)
-        found.everybody.add(worst(b for b, _ in pairs), worst(a for _, a in pairs), count)
-        _reach(found.by_rule, [asks[one.way] for one in after], who, count)
+        pairs = {pair: (fates[pair[0]], fates[pair[1]]) for pair in tallies}
+        for pair, tally in tallies.items():
+            tally.add(*pairs[pair], count)
+        found.everybody.add(
+            worst(b for b, _ in pairs.values()), worst(a for _, a in pairs.values()), count
+        )
+        _reach(found.by_rule, [asks[way] for way in afterwards], who, count)
+    found.people += sum(people.values())
+    _replay_all(found.logins, observed, {one.application_id: one for one in after}, at)
     return found
 
 
 def fate_at(asking: Sequence[Asking], who: Alike, at: datetime) -> Fate:
     """Return the hardest that these people meet at any of the applications."""
-    ways = {one.way for one in asking}
-    return worst(fate_of(way.decision(who, at)) for way in ways)
+    asks = asks_of({one.way for one in asking}, who, at)
+    return worst(fate_of(decide(ask, who.factors)) for ask in asks.values())
 
 
 def _reach(by_rule: dict[str, Reach], asks: Iterable[Asked], who: Alike, count: int) -> None:
@@ -228,14 +282,15 @@ def _reach(by_rule: dict[str, Reach], asks: Iterable[Asked], who: Alike, count: 
             reach.ready += count
 
 
-def _replayed(
-    observed: Iterable[Observed], asking: Mapping[UUID, Asking], at: datetime
-) -> Replayed:
-    replayed = Replayed()
+def _replay_all(
+    replayed: Replayed,
+    observed: Iterable[Observed],
+    asking: Mapping[UUID, Asking],
+    at: datetime,
+) -> None:
     for one in observed:
         if one.application_id in asking:
             _replay(replayed, one, asking[one.application_id].way.decision(one.who, at))
-    return replayed
 
 
 def _replay(replayed: Replayed, one: Observed, decision: Decision) -> None:

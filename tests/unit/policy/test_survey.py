@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from services.policy.domain.survey import (
     Reach,
     fate_at,
     mentioned,
+    no_survey,
     survey,
     ways_of,
     worst,
@@ -131,6 +133,24 @@ def test_logins_are_gone_through_again(after: Rule, who: Alike, by: Factor, beca
 
     assert getattr(found, became) == 11
     assert found.observed == 11, "an application where nobody logs in any more counts nothing"
+
+
+def test_people_who_are_looked_at_in_portions_are_counted_as_all_at_once() -> None:
+    before = asking(rule(factors=(Factor.SMS,)), applications=(_PAYROLL, _MAIL))
+    after = asking(rule(skips=1), applications=(_PAYROLL,))
+    after += asking(rule(denied=True, factors=()), terms=_TOTP, applications=(_MAIL,))
+    people = {alike(): 5, alike("totp", "pin"): 2, alike("totp", user_type=None): 9}
+    seen = [Observed(who, _MAIL, Factor.TOTP, 10 + n) for n, who in enumerate(people)]
+    said = partial(survey, before=before, after=after, at=_NOW)
+
+    found = no_survey(before, after)
+    for one in people.items():
+        said(dict([one]), [], found=found)
+    for login in seen:
+        said({}, [login], found=found)
+
+    assert found == said(people, seen)
+    assert (found.people, found.logins.observed) == (16, 33)
 
 
 def test_messages_are_those_that_would_have_been_sent() -> None:
