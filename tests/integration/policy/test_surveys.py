@@ -11,6 +11,7 @@ import pytest
 
 from contracts.vocabulary import Factor
 from services.policy.api.surveys import Looking
+from services.policy.domain.survey import survey
 from services.policy.store import people as store
 from services.policy.use_cases import surveys
 from tests.integration.policy.bench import Api, Bench, Tenant
@@ -220,7 +221,7 @@ async def test_whoever_goes_away_leaves_one_portion_behind(
     for word in words:
         await person(tenant, user_type=word)
     begun, go_on, looked_at = asyncio.Event(), threading.Event(), list[int]()
-    loop, whole = asyncio.get_running_loop(), surveys.survey
+    loop, whole = asyncio.get_running_loop(), survey
 
     def waits(people: Any, *said: Any, **more: Any) -> Any:
         looked_at.append(len(people))
@@ -266,7 +267,7 @@ async def test_people_who_differ_are_not_all_kept_in_memory(
     words = [f"type{number}" for number in range(7)]
     for word in words:
         await person(tenant, user_type=word)
-    whole, kept = surveys.survey, list[int]()
+    whole, kept = survey, list[int]()
 
     def noted(people: Any, *said: Any, **more: Any) -> Any:
         kept.append(len(people))
