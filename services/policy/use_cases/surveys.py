@@ -34,8 +34,9 @@ from services.policy.store import rules as rules_store
 from services.policy.store.applications import load_applications
 from services.policy.store.policies import load_policies
 
-# A page takes some hundredths of a second, so that nobody waits behind it.
-_PAGE = 10_000
+# Statements may take 2 s: a page takes 0.3 s where each of 200,000 people logged in on 20 days
+# (measured on two cores with three times their load of other work).
+_PAGE = 2_000
 # Of those who are listed each may be unlike the others.
 _LISTED = 1_000
 # So many who differ are kept in memory before they are looked at, and looked at in one go.
