@@ -99,6 +99,8 @@ class Importing:
                 return None
             first = found.counts.worked + 1
             part = await store.part_with_row(tx, tenant, import_id, first)
+        if part is None and first <= found.received:
+            raise SealBroken("a part that waits is gone")
         rows = await self._rows(tenant, found, part) if part is not None else []
         found = replace(found, touched=self.imports.clock())
         step = Step(tenant, found, rows, await self.imports.seals.keys(tenant))

@@ -168,6 +168,19 @@ async def test_an_import_that_cannot_be_opened_is_ended_and_the_others_go_on(
     assert states == ["cancelled", "finished"]
 
 
+async def test_an_import_whose_parts_are_gone_is_ended(bench: Bench, sender: Sender) -> None:
+    import_id = await sender.sent("subject\na\n", "b\n")
+    await bench.owner.execute(
+        "DELETE FROM import_part WHERE import_id = $1 AND number = 2", UUID(import_id)
+    )
+
+    async with asyncio.timeout(_PATIENCE):
+        await work(bench)
+
+    shown = await sender.shown(import_id)
+    assert (shown["state"], shown["counts"]["created"]) == ("cancelled", 1)
+
+
 async def test_an_import_whose_step_fails_keeps_no_other_tenant_from_its_turn(
     bench: Bench, sender: Sender
 ) -> None:
