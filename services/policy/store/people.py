@@ -10,7 +10,8 @@ import asyncpg
 
 from contracts.vocabulary import Factor
 from libs.postgres.pool import Connection
-from services.policy.domain.survey import Alike, Observed
+from services.policy.domain.survey import Observed
+from services.policy.domain.ways import Alike
 
 # Both joins say between whom they are: else each page would go through what is there of everybody.
 # What no rule asks for makes no difference between people, and is left out before they are counted.

@@ -18,8 +18,6 @@ from services.policy.domain.policy import Terms
 from services.policy.domain.refusals import Mistakes, Refusal
 from services.policy.domain.rules import RulesText, mistakes, published_rules, rules_of_each
 from services.policy.domain.survey import (
-    Alike,
-    Asking,
     Fate,
     Observed,
     Survey,
@@ -27,8 +25,8 @@ from services.policy.domain.survey import (
     mentioned,
     no_survey,
     survey,
-    ways_of,
 )
+from services.policy.domain.ways import Alike, Asking, ways_of
 from services.policy.store import people as store
 from services.policy.store import rules as rules_store
 from services.policy.store.applications import load_applications

@@ -16,8 +16,6 @@ from contracts.rules import Login, Match, Rule, RuleRequirement, Strength
 from contracts.vocabulary import DecisionKind, Factor, Requirement
 from services.policy.domain.policy import Terms
 from services.policy.domain.survey import (
-    Alike,
-    Asking,
     Fate,
     Observed,
     Reach,
@@ -25,9 +23,9 @@ from services.policy.domain.survey import (
     mentioned,
     no_survey,
     survey,
-    ways_of,
     worst,
 )
+from services.policy.domain.ways import Alike, Asking, ways_of
 from services.verification.domain.decision import Policy, asked
 
 _NOW = datetime(2027, 2, 1, 7, tzinfo=UTC)
