@@ -12,10 +12,16 @@ from contracts.topics import EVENTS
 from contracts.verification import VERIFIED
 from libs.clock import Clock
 from libs.messaging.cloud_event import InvalidEvent, parse
-from libs.messaging.kafka import BROKER_ERRORS, Consumer, KafkaSettings, Record
+from libs.messaging.kafka import BROKER_ERRORS, Consumer, KafkaSettings, Place, Record
 from libs.postgres.line import FAILURES
 from libs.postgres.pool import Pool
-from services.policy.store.logins import LoginDay, add_logins, forget_logins
+from services.policy.store.logins import (
+    LoginDay,
+    add_logins,
+    count_anew,
+    counted_until,
+    forget_logins,
+)
 from services.policy.use_cases.calendar import Calendar
 from services.policy.use_cases.housekeeping import Housekeeping
 from services.policy.use_cases.importing import Importing
@@ -85,14 +91,26 @@ async def _keep_counting(kafka: KafkaSettings, pool: Pool, stop: asyncio.Event) 
                 await consumer.start()
             while not stop.is_set():
                 for place, records in (await consumer.poll(wait=_POLL, most=_MOST)).items():
-                    following = records[-1].offset + 1
-                    await add_logins(pool, place, _logins_of(records), following=following)
-                    await consumer.commit({place: following})
+                    await _count(consumer, pool, place, records)
+                    await consumer.commit({place: records[-1].offset + 1})
         except (*BROKER_ERRORS, *FAILURES, TimeoutError) as error:
             _LOG.warning("logins are not counted", exception=type(error).__name__)
             await _pause(stop, 1.0)
         finally:
             await consumer.close()
+
+
+async def _count(consumer: Consumer, pool: Pool, place: Place, records: Sequence[Record]) -> None:
+    following, logins = records[-1].offset + 1, _logins_of(records)
+    if await add_logins(pool, place, logins, following=following) or not logins:
+        return
+    # A partition that ends before what is counted of it (asked in this order) was made anew with
+    # its topic, and its offsets begin at 0 again.
+    counted = await counted_until(pool, place)
+    if following <= counted and await consumer.end(place) < counted:
+        _LOG.warning("logins are counted from a new topic", partition=place[1])
+        await count_anew(pool, place, counted=counted)
+        await add_logins(pool, place, logins, following=following)
 
 
 def _logins_of(records: Sequence[Record]) -> list[tuple[int, LoginDay]]:

@@ -97,5 +97,12 @@ class Consumer:
             ends = await self._consumer.end_offsets(ours)
             return sum([max(0, ends[p] - await self._consumer.position(p)) for p in ours])
 
+    async def end(self, place: Place) -> int:
+        """Ask the broker for the offset that the next record of a partition will have."""
+        partition = aiokafka.TopicPartition(*place)
+        async with asyncio.timeout(_ANSWER_LIMIT):
+            ends: dict[aiokafka.TopicPartition, int] = await self._consumer.end_offsets([partition])
+        return ends[partition]
+
     async def close(self) -> None:
         await close_within_limit(self._consumer.stop())

@@ -12,8 +12,8 @@ from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.policy.api.answers import never_stored
 from services.policy.api.problems import accepted
-from services.policy.domain.imports import MOST_ROWS, RowOutcome, State, SubjectImport
-from services.policy.domain.subject_rows import Format
+from services.policy.domain.imports import RowOutcome, State, SubjectImport
+from services.policy.domain.subject_rows import MOST_ROWS, Format
 from services.policy.use_cases.imports import Imports, WantedImport
 
 LARGEST_PART = 1024 * 1024

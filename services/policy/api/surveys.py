@@ -1,5 +1,6 @@
 """What rules mean for everybody: of rules that are not in force yet, and of those that are."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from typing import Annotated
@@ -16,9 +17,9 @@ from libs.web.problems import documented
 from services.policy.api.answers import never_stored
 from services.policy.api.problems import accepted, too_many_surveys
 from services.policy.api.surveys_shown import Message, Simulation, shown
-from services.policy.domain.meeting import Fate
 from services.policy.domain.rules import RulesText
-from services.policy.use_cases.surveys import Draft, Progress, Surveyed, Surveys
+from services.policy.domain.survey import Fate
+from services.policy.use_cases.surveys import Draft, Found, Progress, Surveyed, Surveys
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 _MOST = 2**31 - 1
@@ -73,6 +74,15 @@ class Looking:
     def __init__(self, surveys: Surveys) -> None:
         self._surveys = surveys
         self._under_way: set[UUID] = set()
+        self._listing = asyncio.Semaphore(_AT_ONCE)
+
+    async def people(self, tenant: UUID, body: PeopleBody, draft: Draft) -> Found:
+        """Return some people who meet something; raises Problem."""
+        async with self._listing:
+            ground = accepted(await self._surveys.prepare(tenant, draft))
+            return await self._surveys.people(
+                tenant, draft, ground, fate=body.meet, after=body.after, limit=body.limit
+            )
 
     async def steps(
         self, tenant: UUID, draft: Draft
@@ -82,15 +92,19 @@ class Looking:
         return await anext(steps), steps
 
     async def _steps(self, tenant: UUID, draft: Draft) -> AsyncIterator[Progress | Surveyed]:
-        ground = accepted(await self._surveys.prepare(tenant, draft))
         if tenant in self._under_way or len(self._under_way) >= _AT_ONCE:
             raise too_many_surveys()
         self._under_way.add(tenant)
         try:
+            ground = accepted(await self._surveys.prepare(tenant, draft))
             async for step in self._surveys.look(tenant, draft, ground):
+                if isinstance(step, Surveyed):
+                    break
                 yield step
         finally:
             self._under_way.discard(tenant)
+        # Nobody else waits until the result is read.
+        yield step
 
 
 def survey_routes(surveys: Surveys, find: FindCaller, clock: Clock) -> APIRouter:
@@ -131,10 +145,7 @@ def survey_routes(surveys: Surveys, find: FindCaller, clock: Clock) -> APIRouter
     )
     async def list_people(caller: reader, body: PeopleBody) -> PeopleFound:
         draft = Draft(body.at or clock(), body.days, body.rules, body.version)
-        ground = accepted(await surveys.prepare(caller.tenant_id, draft))
-        found = await surveys.people(
-            caller.tenant_id, draft, ground, fate=body.meet, after=body.after, limit=body.limit
-        )
+        found = await looking.people(caller.tenant_id, body, draft)
         return PeopleFound(subject_refs=list(found.subject_refs), next_after=found.last)
 
     @router.get(

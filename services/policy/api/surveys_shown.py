@@ -9,9 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.vocabulary import Factor
-from services.policy.domain.meeting import Fate
-from services.policy.domain.replay import Replayed
-from services.policy.domain.survey import Tally
+from services.policy.domain.survey import Fate, Replayed, Tally
 from services.policy.use_cases.surveys import Draft, Surveyed
 
 Message: TypeAlias = Literal["sms", "voice"]

@@ -7,9 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.policy.domain.refusals import Refusal, Unreadable
-from services.policy.domain.subject_rows import Format, PartRows
+from services.policy.domain.subject_rows import MOST_ROWS, Format, PartRows
 
-MOST_ROWS = 100_000
 MOST_BYTES = 100 * 1024 * 1024
 MOST_OPEN = 10
 # Who does not send the rest within a day begins again: names are not left lying about.

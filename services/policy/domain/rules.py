@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, TypeVar
@@ -156,6 +156,17 @@ def rules_for(rules: Sequence[Rule], application_id: UUID) -> tuple[Rule, ...]:
         for rule in rules
         if not rule.match.applications or application_id in rule.match.applications
     )
+
+
+def rules_of_each(
+    rules: Sequence[Rule], applications: Iterable[UUID]
+) -> Mapping[UUID, tuple[Rule, ...]]:
+    """Return the rules that can be about each of these applications."""
+    named = [(rule, frozenset(rule.match.applications)) for rule in rules]
+    return {
+        about: tuple(rule for rule, those in named if not those or about in those)
+        for about in applications
+    }
 
 
 def _repeated_names(rules: Sequence[RuleText]) -> Iterator[str]:

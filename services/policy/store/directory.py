@@ -13,16 +13,19 @@ UPDATE subject AS s SET email_digest = g.email_digest, digested = g.version
 FROM unnest($2::uuid[], $3::bigint[], $4::bytea[]) AS g (subject_ref, version, email_digest)
 WHERE s.tenant_id = $1 AND s.subject_ref = g.subject_ref AND s.version = g.version
 """
+# Not `IN (SELECT ... LIMIT ...)`: a join runs that again for each row, so that it limits nothing.
 # An earlier release erases a subject without what it does not know.
 _FINISH_ERASING = """
 UPDATE subject SET email_digest = NULL, digested = version, deleted_at = coalesce(deleted_at, $2)
-WHERE tenant_id = $1 AND deleted AND digested < version
+WHERE tenant_id = $1 AND subject_ref = ANY (ARRAY(
+    SELECT subject_ref FROM subject WHERE tenant_id = $1 AND deleted AND digested < version
+    ORDER BY subject_ref LIMIT $3 FOR UPDATE))
 """
 _BURY = """
-UPDATE subject SET buried = true WHERE tenant_id = $1 AND subject_ref IN (
+UPDATE subject SET buried = true WHERE tenant_id = $1 AND subject_ref = ANY (ARRAY(
     SELECT subject_ref FROM subject
     WHERE tenant_id = $1 AND deleted AND NOT buried AND deleted_at <= $2
-    ORDER BY subject_ref LIMIT $3 FOR UPDATE)
+    ORDER BY subject_ref LIMIT $3 FOR UPDATE))
 RETURNING subject_ref
 """
 _FORGET_ROWS = """
@@ -66,9 +69,10 @@ async def save_email_digests(
     await tx.execute(_DIGEST, tenant, list(refs), list(versions), list(values))
 
 
-async def finish_erasing(tx: Connection, tenant: UUID, *, now: datetime) -> None:
-    """Take from erased subjects what an earlier release has left."""
-    await tx.execute(_FINISH_ERASING, tenant, now)
+async def finish_erasing(tx: Connection, tenant: UUID, *, now: datetime, limit: int) -> int:
+    """Take from some erased subjects what an earlier release has left; returns how many."""
+    status = await tx.execute(_FINISH_ERASING, tenant, now, limit)
+    return int(status.rpartition(" ")[2])
 
 
 async def bury_subjects(

@@ -28,6 +28,11 @@ ON CONFLICT (topic, kafka_partition) DO UPDATE SET following = r.following RETUR
 _ADD = """
 INSERT INTO login_day AS l (tenant_id, subject_ref, application_id, day, factor, logins)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::date[], $5::text[], $6::int[])
+    AS g (tenant_id, subject_ref, application_id, day, factor, logins)
+WHERE NOT EXISTS (
+    SELECT FROM subject s
+    WHERE s.tenant_id = g.tenant_id AND s.subject_ref = g.subject_ref AND s.deleted)
+ORDER BY tenant_id, subject_ref, application_id, day, factor
 ON CONFLICT (tenant_id, subject_ref, application_id, day, factor)
 DO UPDATE SET logins = l.logins + excluded.logins
 """
@@ -43,7 +48,8 @@ async def add_logins(
 ) -> int:
     """Count what of a partition was not counted yet; returns how many logins that were.
 
-    `found` has the offset of each login; `following` is the offset after all that was read.
+    Of those who are deleted nothing is kept. `found` has the offset of each login; `following` is
+    the offset after all that was read.
     """
     async with pool.acquire() as connection, connection.transaction():
         counted: int = await connection.fetchval(_FOLLOWING, *place)
@@ -69,6 +75,24 @@ async def add_logins(
             following,
         )
         return sum(new.values())
+
+
+async def counted_until(pool: Pool, place: Place) -> int:
+    """Return the offset after what is counted of a partition."""
+    following: int | None = await pool.fetchval(
+        "SELECT following FROM login_read WHERE topic = $1 AND kafka_partition = $2", *place
+    )
+    return following or 0
+
+
+async def count_anew(pool: Pool, place: Place, *, counted: int) -> None:
+    """Count a partition from its beginning, unless somebody has gone on with it meanwhile."""
+    await pool.execute(
+        "UPDATE login_read SET following = 0"
+        " WHERE topic = $1 AND kafka_partition = $2 AND following = $3",
+        *place,
+        counted,
+    )
 
 
 async def forget_logins(pool: Pool, *, before: date) -> int:

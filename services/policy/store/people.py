@@ -10,9 +10,10 @@ import asyncpg
 
 from contracts.vocabulary import Factor
 from libs.postgres.pool import Connection
-from services.policy.domain.meeting import Alike
-from services.policy.domain.replay import Observed
+from services.policy.domain.survey import Observed
+from services.policy.domain.ways import Alike
 
+# Both joins say between whom they are: else each page would go through what is there of everybody.
 # What no rule asks for makes no difference between people, and is left out before they are counted.
 _PAGE = """
 WITH page AS MATERIALIZED (
@@ -46,7 +47,8 @@ _LOGINS = f"""{_PAGE}
 SELECT s.user_type, s.groups, s.named, s.factors, l.application_id, l.factor,
        sum(l.logins)::bigint AS logins
 FROM login_day AS l JOIN seen AS s USING (subject_ref)
-WHERE l.tenant_id = $1 AND l.day >= $7
+WHERE l.tenant_id = $1 AND l.day >= $7 AND l.subject_ref > $2
+  AND l.subject_ref <= (SELECT subject_ref FROM page ORDER BY subject_ref DESC LIMIT 1)
 GROUP BY s.user_type, s.groups, s.named, s.factors, l.application_id, l.factor
 """  # noqa: S608
 

@@ -1,14 +1,17 @@
 """Who has enrolled what, as enrollment announced it."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from contracts.vocabulary import Factor
 from libs.postgres.pool import Connection
 
+# Whoever deletes the person meanwhile is waited for, or waits.
 # A removal is kept: an older event that comes again does not bring the authenticator back.
 _ENROLLED = """
 INSERT INTO enrolled (tenant_id, subject_ref, authenticator_id, factor, removed)
 SELECT $1, $2, $3, $4, $5 FROM subject WHERE tenant_id = $1 AND subject_ref = $2 AND NOT deleted
+FOR KEY SHARE
 ON CONFLICT (tenant_id, authenticator_id) DO UPDATE SET removed = true WHERE excluded.removed
 """
 
@@ -27,11 +30,11 @@ async def note_removed(
     await tx.execute(_ENROLLED, tenant, subject, authenticator_id, factor.value, True)
 
 
-async def forget_readiness(tx: Connection, tenant: UUID, subject: UUID) -> None:
-    """Leave nothing of a person who is deleted."""
+async def forget_readiness(tx: Connection, tenant: UUID, subjects: Sequence[UUID]) -> None:
+    """Leave nothing of people who are deleted."""
     for table in ("enrolled", "login_day"):
         await tx.execute(
-            f"DELETE FROM {table} WHERE tenant_id = $1 AND subject_ref = $2",  # noqa: S608
+            f"DELETE FROM {table} WHERE tenant_id = $1 AND subject_ref = ANY ($2)",  # noqa: S608
             tenant,
-            subject,
+            subjects,
         )

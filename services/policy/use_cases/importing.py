@@ -1,6 +1,7 @@
 """The work of imports: some hundreds of rows, their events and the progress in one commit."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -34,6 +35,7 @@ from services.policy.use_cases.import_steps import (
     save_all,
 )
 from services.policy.use_cases.imports import Imports
+from services.policy.use_cases.turns import in_turn
 
 _LOG = structlog.get_logger("imports")
 
@@ -52,7 +54,7 @@ class Importing:
     async def round(self) -> bool:
         """Do the next step of every import; False where there was nothing to do."""
         running = await store.running_imports(self.worker_pool)
-        return any([await self._step_or_end(*one) for one in running])
+        return any(await in_turn(partial(self._step_or_end, *one) for one in running))
 
     async def step(self, tenant: UUID, import_id: UUID) -> bool:
         """Do the next rows of one import; False where it has none, or somebody else is at it."""
@@ -97,6 +99,8 @@ class Importing:
                 return None
             first = found.counts.worked + 1
             part = await store.part_with_row(tx, tenant, import_id, first)
+        if part is None and first <= found.received:
+            raise SealBroken("a part that waits is gone")
         rows = await self._rows(tenant, found, part) if part is not None else []
         found = replace(found, touched=self.imports.clock())
         step = Step(tenant, found, rows, await self.imports.seals.keys(tenant))

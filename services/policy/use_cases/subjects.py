@@ -143,7 +143,7 @@ class Subjects:
                 return changed
             erased = erased_subject(stored)
             await erase_subject(tx, tenant, erased, now=now)
-            await forget_readiness(tx, tenant, subject_ref)
+            await forget_readiness(tx, tenant, [subject_ref])
             said = subject_changed(tenant, erased, change=Change.DELETED, changed_by=by, now=now)
             await announce_all(tx, said)
         return changed

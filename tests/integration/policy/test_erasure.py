@@ -8,11 +8,14 @@ import pytest
 
 from contracts.envelope import person_key
 from contracts.topics import SUBJECTS
+from libs.postgres.pool import tenant_transaction
 from services.policy.app import directory_of
+from services.policy.store.directory import bury_subjects, finish_erasing
 from services.policy.use_cases.personal import PersonalSeals
 from tests.fixtures.services import TestClock
 from tests.integration.policy.bench import Bench, Tenant
 from tests.integration.policy.importing import Sender, importing, json_lines, work
+from tests.integration.policy.surveying import person
 
 pytestmark = [pytest.mark.security("S14"), pytest.mark.requirement("C4")]
 
@@ -210,6 +213,89 @@ async def test_who_was_erased_by_an_earlier_release_is_finished_and_buried(
     await house.bury()
 
     assert len(await _tombstones(bench, tenant)) == 1
+
+
+async def test_what_was_counted_in_the_moment_of_a_deletion_is_forgotten_with_the_state(
+    bench: Bench, tenant: Tenant
+) -> None:
+    clock, subject = TestClock(), await person(tenant)
+    await tenant.api("DELETE", f"/v1/subjects/{subject}")
+    await bench.owner.execute(
+        "INSERT INTO login_day VALUES ($1, $2, $3, $4, 'totp', 1)",
+        *(tenant.tenant_id, subject, tenant.application_id, clock().date()),
+    )
+    clock.forward(timedelta(days=30, hours=1))
+
+    await directory_of(bench.at(clock).plumbing).bury()
+
+    count = "SELECT count(*) FROM login_day WHERE subject_ref = $1"
+    assert await bench.owner.fetchval(count, subject) == 0
+
+
+async def test_a_tenant_whose_subjects_are_locked_keeps_nobody_from_being_forgotten(
+    bench: Bench, tenant: Tenant
+) -> None:
+    other, clock = Sender(bench, await bench.new_tenant()), TestClock()
+    left = await other.begin()
+    await person(tenant)
+    await bench.owner.execute(
+        "UPDATE subject SET digested = 0 WHERE tenant_id = $1", tenant.tenant_id
+    )
+    clock.forward(timedelta(hours=25))
+
+    async with bench.owner.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "SELECT FROM subject WHERE tenant_id = $1 FOR UPDATE", tenant.tenant_id
+        )
+        with pytest.raises(TimeoutError):
+            await directory_of(bench.at(clock).plumbing).look()
+
+    assert (await other.shown(left))["state"] == "cancelled"
+
+
+async def test_who_was_erased_is_finished_and_buried_some_at_a_time(
+    bench: Bench, tenant: Tenant
+) -> None:
+    for _ in range(3):
+        await tenant.api("DELETE", f"/v1/subjects/{await person(tenant)}")
+    await bench.owner.execute(
+        "UPDATE subject SET digested = 0, deleted_at = NULL WHERE tenant_id = $1",
+        tenant.tenant_id,
+    )
+
+    done = []
+    for _ in range(3):
+        async with tenant_transaction(bench.plumbing.app_pool, tenant.tenant_id) as tx:
+            done.append(
+                await finish_erasing(tx, tenant.tenant_id, now=bench.plumbing.clock(), limit=2)
+            )
+
+    assert done == [2, 1, 0]
+    clock = TestClock()
+    async with tenant_transaction(bench.plumbing.app_pool, tenant.tenant_id) as tx:
+        clock.forward(timedelta(hours=1))
+        buried = await bury_subjects(tx, tenant.tenant_id, erased_before=clock(), limit=2)
+    assert len(buried) == 2
+
+
+@pytest.mark.parametrize("sealed", [b"x", b"\x01" + bytes(40)])
+async def test_a_subject_that_cannot_be_opened_keeps_no_other_one_from_being_found(
+    bench: Bench, tenant: Tenant, sealed: bytes
+) -> None:
+    broken, whole = await person(tenant), await person(tenant, email="anna@example.org")
+    await bench.owner.execute(
+        "UPDATE subject SET digested = 0, email_digest = NULL WHERE tenant_id = $1",
+        tenant.tenant_id,
+    )
+    await bench.owner.execute(
+        "UPDATE subject SET sealed = $2 WHERE subject_ref = $1", *(broken, sealed)
+    )
+
+    await directory_of(bench.plumbing).digest()
+
+    found = await tenant.api("POST", "/v1/subjects/logins", {"email": "anna@example.org"})
+    assert [one["subject_ref"] for one in found.json()["logins"]] == [str(whole)]
+    assert found.json()["complete"] is True
 
 
 async def _tombstones(bench: Bench, tenant: Tenant) -> list[tuple[str, int]]:

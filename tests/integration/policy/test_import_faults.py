@@ -168,6 +168,36 @@ async def test_an_import_that_cannot_be_opened_is_ended_and_the_others_go_on(
     assert states == ["cancelled", "finished"]
 
 
+async def test_an_import_whose_parts_are_gone_is_ended(bench: Bench, sender: Sender) -> None:
+    import_id = await sender.sent("subject\na\n", "b\n")
+    await bench.owner.execute(
+        "DELETE FROM import_part WHERE import_id = $1 AND number = 2", UUID(import_id)
+    )
+
+    async with asyncio.timeout(_PATIENCE):
+        await work(bench)
+
+    shown = await sender.shown(import_id)
+    assert (shown["state"], shown["counts"]["created"]) == ("cancelled", 1)
+
+
+async def test_an_import_whose_step_fails_keeps_no_other_tenant_from_its_turn(
+    bench: Bench, sender: Sender
+) -> None:
+    other = Sender(bench, await bench.new_tenant())
+    await sender.done("subject\na\n")
+    stuck, good = await sender.sent("subject,label\na,b\n"), await other.sent("subject\na\n")
+    async with bench.owner.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "SELECT FROM subject WHERE tenant_id = $1 FOR UPDATE", sender.tenant.tenant_id
+        )
+        with pytest.raises(TimeoutError):
+            await importing(bench).round()
+
+    assert (await sender.shown(stuck))["state"] == "running"
+    assert (await other.shown(good))["state"] == "finished"
+
+
 async def _assert_each_was_made_once(
     bench: Bench, sender: Sender, import_id: str, number: int
 ) -> None:

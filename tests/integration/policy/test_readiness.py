@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import date, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,8 +11,12 @@ from contracts.topics import EVENTS
 from contracts.verification import VERIFIED, Verified
 from contracts.vocabulary import Factor
 from libs.messaging.kafka import KafkaSettings, Message, Producer, TopicSpec, ensure_topics
+from libs.postgres.pool import tenant_transaction
 from services.policy import workers
+from services.policy.domain.subject import erased_subject
 from services.policy.store.logins import LoginDay, add_logins, forget_logins
+from services.policy.store.readiness import forget_readiness
+from services.policy.store.subjects import erase_subject, lock_subject
 from services.policy.workers import count_logins
 from tests.fixtures.servers import RunningServers
 from tests.integration.messaging.bench import until
@@ -66,10 +69,36 @@ async def test_of_a_deleted_person_nothing_is_left_and_nothing_is_noted(
 
     await tenant.api("DELETE", f"/v1/subjects/{subject}")
     await has(bench, tenant, subject, Factor.TOTP)
+    day = bench.plumbing.clock().date()
+    login = LoginDay(tenant.tenant_id, subject, tenant.application_id, day, "totp")
+    await add_logins(bench.plumbing.worker_pool, (uuid4().hex, 0), [(0, login)], following=1)
 
     for table in ("enrolled", "login_day"):
         count = f"SELECT count(*) FROM {table} WHERE subject_ref = $1"
         assert await bench.owner.fetchval(count, subject) == 0, table
+
+
+async def test_of_whoever_is_deleted_in_this_moment_nothing_is_noted(
+    bench: Bench, tenant: Tenant
+) -> None:
+    subject, now = await person(tenant), bench.plumbing.clock()
+    event = enrolled(tenant, subject, uuid4(), Factor.TOTP, now=now)
+    async with tenant_transaction(bench.plumbing.app_pool, tenant.tenant_id) as tx:
+        stored = await lock_subject(tx, tenant.tenant_id, subject)
+        assert stored is not None
+        await erase_subject(tx, tenant.tenant_id, erased_subject(stored), now=now)
+        await forget_readiness(tx, tenant.tenant_id, [subject])
+        noting = asyncio.create_task(told(bench, event))
+        await until(lambda: _somebody_waits(bench))
+    await noting
+
+    assert await factors_of(bench, subject) == []
+
+
+async def _somebody_waits(bench: Bench) -> bool:
+    return bool(
+        await bench.owner.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+    )
 
 
 async def test_a_record_counts_once_however_often_it_is_read(bench: Bench, tenant: Tenant) -> None:
@@ -122,11 +151,12 @@ async def test_old_logins_are_forgotten(bench: Bench, tenant: Tenant) -> None:
     assert await logins_of(bench, tenant) == 2
 
 
-async def test_logins_are_counted_from_the_stream(
+@pytest.mark.parametrize("counted_before", [0, 10_000])
+async def test_logins_are_counted_from_the_stream_also_where_its_topic_was_made_anew(
     bench: Bench,
     tenant: Tenant,
     servers: RunningServers,
-    tmp_path: Path,
+    counted_before: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kafka = KafkaSettings(bootstrap=servers.kafka, client_id="test")
@@ -134,6 +164,12 @@ async def test_logins_are_counted_from_the_stream(
     await ensure_topics(kafka, [TopicSpec(topic, partitions=2, compacted=False, retention=None)])
     monkeypatch.setattr(workers, "_LOGINS", topic)
     monkeypatch.setattr(workers, "EVENTS", type(EVENTS)(topic, "", 2, None, (), ()))
+    if counted_before:
+        # Of a topic of this name, which somebody has deleted since.
+        for partition in range(2):
+            await add_logins(
+                bench.plumbing.worker_pool, (topic, partition), [], following=counted_before
+            )
     people = [uuid4() for _ in range(20)]
     producer = Producer(kafka)
     await producer.send([_verified(tenant, subject, topic, bench) for subject in people * 5])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from contracts.vocabulary import Factor
+from services.policy.api.surveys import Looking
+from services.policy.domain.survey import survey
 from services.policy.store import people as store
 from services.policy.use_cases import surveys
 from tests.integration.policy.bench import Api, Bench, Tenant
@@ -128,6 +131,7 @@ async def test_pages_of_people_end_and_leave_nobody_out(
     bench: Bench, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(surveys, "_PAGE", 3)
+    monkeypatch.setattr(surveys, "_LISTED", 3)
     await application(tenant)
     everybody = {str(await person(tenant, user_type="student")) for _ in range(7)}
 
@@ -181,6 +185,99 @@ async def test_a_tenant_looks_once_at_a_time(
 
     assert (second.status_code, second.json()["code"]) == (429, "too_many_requests")
     assert (await tenant.api("GET", "/v1/coverage")).status_code == 200, "and then again"
+
+
+async def test_what_takes_long_is_done_beside_the_event_loop(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await application(tenant)
+    await person(tenant, user_type="student")
+    threads: dict[str, set[int]] = {}
+
+    def noting(name: str) -> Any:
+        done = getattr(surveys, name)
+
+        def noted(*said: Any, **more: Any) -> Any:
+            threads.setdefault(name, set()).add(threading.get_ident())
+            return done(*said, **more)
+
+        return noted
+
+    for name in ("ways_of", "survey", "fate_at"):
+        monkeypatch.setattr(surveys, name, noting(name))
+
+    await simulated(tenant, required("students", "student"))
+    await _listed(tenant, "enroll", required("students", "student"))
+
+    assert threads.keys() == {"ways_of", "survey", "fate_at"}
+    assert threading.get_ident() not in set().union(*threads.values())
+
+
+async def test_whoever_goes_away_leaves_one_portion_behind(
+    bench: Bench, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await application(tenant)
+    words = [f"type{number}" for number in range(4)]
+    for word in words:
+        await person(tenant, user_type=word)
+    begun, go_on, looked_at = asyncio.Event(), threading.Event(), list[int]()
+    loop, whole = asyncio.get_running_loop(), survey
+
+    def waits(people: Any, *said: Any, **more: Any) -> Any:
+        looked_at.append(len(people))
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+        return whole(people, *said, **more)
+
+    monkeypatch.setattr(surveys, "survey", waits)
+    monkeypatch.setattr(surveys, "_AT_ONCE", 1)
+    rule = required("all", "", match={"user_types": words})
+    going = asyncio.create_task(simulated(tenant, rule))
+    await begun.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    go_on.set()
+
+    assert looked_at == [1]
+    assert (await simulated(tenant, rule))["people"]["after"]["enroll"] == 4
+    assert looked_at == [1] * 5
+
+
+async def test_whoever_does_not_read_the_result_keeps_nobody_waiting(
+    bench: Bench, tenant: Tenant
+) -> None:
+    looking = Looking(surveys.Surveys(bench.plumbing.app_pool, bench.plumbing.clock))
+    draft = surveys.Draft(bench.plumbing.clock(), days=1)
+
+    _, unread = await looking.steps(tenant.tenant_id, draft)
+    result = await anext(unread)
+    again, _ = await looking.steps(tenant.tenant_id, draft)
+
+    assert isinstance(result, surveys.Surveyed)
+    assert again == surveys.Progress(0, 0)
+
+
+async def test_people_who_differ_are_not_all_kept_in_memory(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surveys, "_PAGE", 2)
+    monkeypatch.setattr(surveys, "_MOST_ALIKE", 3)
+    await application(tenant)
+    words = [f"type{number}" for number in range(7)]
+    for word in words:
+        await person(tenant, user_type=word)
+    whole, kept = survey, list[int]()
+
+    def noted(people: Any, *said: Any, **more: Any) -> Any:
+        kept.append(len(people))
+        return whole(people, *said, **more)
+
+    monkeypatch.setattr(surveys, "survey", noted)
+    found = await simulated(tenant, required("all", "", match={"user_types": words}))
+
+    assert kept == [4, 3]
+    assert counts(found["people"]["after"]) == {"enroll": 7}
 
 
 async def test_other_tenants_people_do_not_count(bench: Bench, tenant: Tenant) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from services.policy.domain.imports import (
     MOST_BYTES,
-    MOST_ROWS,
     Counts,
     RowOutcome,
     State,
@@ -18,7 +17,7 @@ from services.policy.domain.imports import (
     with_part,
 )
 from services.policy.domain.refusals import Refusal, Unreadable
-from services.policy.domain.subject_rows import Format, PartRows
+from services.policy.domain.subject_rows import MOST_ROWS, Format, PartRows
 from tests.unit.policy.builders import NOW
 
 _LATER = NOW + timedelta(minutes=1)

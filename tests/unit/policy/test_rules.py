@@ -15,6 +15,7 @@ from services.policy.domain.rules import (
     mistakes,
     published_rules,
     rules_for,
+    rules_of_each,
 )
 
 _PAYROLL, _MAIL = UUID(int=1), UUID(int=2)
@@ -138,6 +139,9 @@ def test_an_application_gets_the_rules_that_can_be_about_it() -> None:
 
     assert [rule.name for rule in rules_for(rules, _PAYROLL)] == ["payroll", "staff"]
     assert [rule.name for rule in rules_for(rules, _MAIL)] == ["staff"]
+    assert rules_of_each(rules, [_PAYROLL, _MAIL]) == {
+        about: rules_for(rules, about) for about in (_PAYROLL, _MAIL)
+    }
 
 
 def test_the_digest_says_what_the_rules_say() -> None:

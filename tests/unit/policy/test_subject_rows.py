@@ -6,6 +6,7 @@ from contracts.vocabulary import Language
 from services.policy.domain.refusals import Unreadable
 from services.policy.domain.subject_rows import (
     COLUMNS,
+    MOST_ROWS,
     Format,
     PartRows,
     Row,
@@ -222,3 +223,24 @@ def test_a_row_has_a_bounded_number_of_errors() -> None:
     row = _line(json.dumps({"subject": "a", "groups": [" " * n for n in range(2, 60)]}))
 
     assert 0 < len(row.errors) <= 10
+
+
+@pytest.mark.parametrize("content", ["," * 1024 * 1024, "subject," * 8000, "x\n," * 8000])
+def test_a_header_of_nothing_but_commas_is_answered_in_a_few_words(content: str) -> None:
+    words = _words(content)
+
+    assert 1 <= len(words) <= 10
+    assert sum(map(len, words)) < 1000
+
+
+def test_the_cells_of_a_row_are_bounded_whatever_is_in_them() -> None:
+    _csv("subject\n" + "," * _LONGEST)
+    assert _words("subject\n" + "," * (_LONGEST + 1)) == ("row 1: longer than 65536 characters",)
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_no_more_rows_are_read_than_an_import_may_have(kind: Format) -> None:
+    read = read_part(b"subject\n" + b"x\n" * 500_000, kind, columns=(), before=0)
+
+    assert isinstance(read, PartRows)
+    assert len(read.rows) == MOST_ROWS + 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,18 @@ from hypothesis import strategies as st
 from contracts.decisions import Asked, decide
 from contracts.rules import Login, Match, Rule, RuleRequirement, Strength
 from contracts.vocabulary import DecisionKind, Factor, Requirement
-from services.policy.domain.meeting import Alike, Asker, Fate, fate_at, mentioned, ways_of, worst
 from services.policy.domain.policy import Terms
-from services.policy.domain.replay import Observed
-from services.policy.domain.survey import Reach, survey
+from services.policy.domain.survey import (
+    Fate,
+    Observed,
+    Reach,
+    fate_at,
+    mentioned,
+    no_survey,
+    survey,
+    worst,
+)
+from services.policy.domain.ways import Alike, Asker, ways_of
 from services.verification.domain.decision import Policy, asked
 
 _NOW = datetime(2027, 2, 1, 7, tzinfo=UTC)
@@ -122,6 +131,24 @@ def test_logins_are_gone_through_again(after: Rule, who: Alike, by: Factor, beca
 
     assert getattr(found, became) == 11
     assert found.observed == 11, "an application where nobody logs in any more counts nothing"
+
+
+def test_people_who_are_looked_at_in_portions_are_counted_as_all_at_once() -> None:
+    before = asking(rule(factors=(Factor.SMS,)), applications=(_PAYROLL, _MAIL))
+    after = asking(rule(skips=1), applications=(_PAYROLL,))
+    after += asking(rule(denied=True, factors=()), terms=_TOTP, applications=(_MAIL,))
+    people = {alike(): 5, alike("totp", "pin"): 2, alike("totp", user_type=None): 9}
+    seen = [Observed(who, _MAIL, Factor.TOTP, 10 + n) for n, who in enumerate(people)]
+    said = partial(survey, before=before, after=after, at=_NOW)
+
+    found = no_survey(before, after)
+    for one in people.items():
+        said(dict([one]), [], found=found)
+    for login in seen:
+        said({}, [login], found=found)
+
+    assert found == said(people, seen)
+    assert (found.people, found.logins.observed) == (16, 33)
 
 
 def test_messages_are_those_that_would_have_been_sent() -> None:
