@@ -123,6 +123,9 @@ class Rule(BaseModel):
         if not isinstance(said, Mapping):
             return said
         read = {**said, **_known_words(said)}
+        if _has_foreign_factor(said):
+            # Who has only that one is not let off for it.
+            read |= _insisting(said)
         return {**read, **_FOR_NOBODY} if _is_unreadable(said, read) else read
 
     def skips_at(self, at: datetime) -> int:
@@ -258,6 +261,16 @@ def _known_words(said: Mapping[str, object]) -> Mapping[str, object]:
         for name, words in _LISTS.items()
         if isinstance(listed := said.get(name), list | tuple)
     }
+
+
+def _has_foreign_factor(said: Mapping[str, object]) -> bool:
+    listed = said.get("factors")
+    return isinstance(listed, list | tuple) and any(_is_foreign(one, Factor) for one in listed)
+
+
+def _insisting(said: Mapping[str, object]) -> Mapping[str, object]:
+    is_optional = said.get("requirement") == RuleRequirement.OPTIONAL
+    return {"skips": 0} | ({"requirement": RuleRequirement.REQUIRED} if is_optional else {})
 
 
 def _is_unreadable(said: Mapping[str, object], read: Mapping[str, object]) -> bool:

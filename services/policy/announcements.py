@@ -46,7 +46,7 @@ from contracts.rules import Rule
 from contracts.topics import Topic
 from contracts.vocabulary import Factor, Scope
 from libs.messaging.cloud_event import CloudEvent
-from services.policy.domain.application import Application, Key
+from services.policy.domain.application import Application, Key, published_keys
 from services.policy.domain.calendar import required_from
 from services.policy.domain.imports import State, SubjectImport
 from services.policy.domain.owners import Settings
@@ -216,13 +216,17 @@ def subjects_imported(tenant: UUID, done: SubjectImport, *, now: datetime) -> An
 
 
 def application_state(application: Application) -> ApplicationState:
-    """Return an application as others may know it."""
+    """Return an application as others may know it.
+
+    A key that is not in it is refused like a revoked one: of those there are more with every
+    change, and a state has to fit in a message.
+    """
     return ApplicationState(
         application_id=application.application_id,
         version=application.version,
         deleted=False,
         name=application.name,
-        keys=tuple(_published_key(key) for key in application.keys),
+        keys=tuple(_published_key(key) for key in published_keys(application)),
     )
 
 

@@ -19,10 +19,12 @@ from services.policy.domain.subject import Subject
 from services.policy.use_cases.applications import NewApplication
 from services.policy.use_cases.keys import IssuedKey
 
+NEVER_STORED = {"Cache-Control": "no-store"}
+
 
 def never_stored(response: Response) -> None:
     """Keep keys and names out of every cache; a dependency of all public routes."""
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(NEVER_STORED)
 
 
 def policy_shown(policy: Policy) -> PolicyShown:

@@ -3,14 +3,14 @@
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from contracts.roles import Right
 from contracts.vocabulary import Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
-from services.policy.api.answers import never_stored, subject_shown
-from services.policy.api.problems import accepted, problem_of
+from services.policy.api.answers import NEVER_STORED, never_stored, subject_shown
+from services.policy.api.problems import accepted
 from services.policy.api.schemas import (
     SubjectPage,
     SubjectPatch,
@@ -83,13 +83,13 @@ def subject_routes(subjects: Subjects, find: FindCaller) -> APIRouter:
         "/{subject_ref}",
         status_code=204,
         description="What names the person is erased here, and by event everywhere else; the keys"
-        " that the person holds are revoked.",
-        responses={**documented(409)},
+        " that the person holds are revoked. With 202 a service may still take one of these keys,"
+        " until their revocation is repeated or its event has come.",
+        responses={202: {"description": "Erased; of the keys the event tells."}, **documented(409)},
     )
-    async def delete_subject(caller: manager, subject_ref: UUID) -> None:
-        refusal = await subjects.delete(caller, subject_ref)
-        if refusal is not None:
-            raise problem_of(refusal)
+    async def delete_subject(caller: manager, subject_ref: UUID) -> Response:
+        effective = accepted(await subjects.delete(caller, subject_ref))
+        return Response(status_code=204 if effective else 202, headers=NEVER_STORED)
 
     return router
 

@@ -11,6 +11,7 @@ from services.policy.domain.refusals import Refusal
 
 # The old one and the new one, so that a key can be changed without a moment without any.
 KEYS_IN_FORCE = 2
+_REVOKED_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ def without_key(
         return application
     refusal = refusal_without(owners, frozenset({key_id}))
     return refusal or _revoked(application, frozenset({key_id}))
+
+
+def published_keys(application: Application) -> tuple[Key, ...]:
+    """Return the keys in force, and the newest of those that are not any more."""
+    revoked = [key for key in application.keys if key.revoked][-_REVOKED_SHOWN:]
+    return tuple(key for key in application.keys if not key.revoked or key in revoked)
 
 
 def without_holder(application: Application, holder: UUID) -> Application:

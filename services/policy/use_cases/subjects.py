@@ -119,15 +119,16 @@ class Subjects:
             await announce_all(tx, said)
         return changed
 
-    async def delete(self, caller: Caller, subject_ref: UUID) -> Refusal | None:
-        """Erase a subject: what named it, and the keys that it held, are gone with the commit."""
+    async def delete(self, caller: Caller, subject_ref: UUID) -> bool | Refusal:
+        """Erase a subject: what named it, and the keys that it held, are gone with the commit.
+
+        Tells whether all services refuse these keys already; where one is down, its event tells it.
+        """
         changed = await self._delete(caller, subject_ref)
         if isinstance(changed, Refusal):
             return changed
-        for application in changed:
-            # Where a service is down the event tells it later.
-            await self.keepers.push(caller.tenant_id, application_state(application))
-        return None
+        tenant, states = caller.tenant_id, map(application_state, changed)
+        return all([await self.keepers.push(tenant, state) for state in states])
 
     async def _delete(self, caller: Caller, subject_ref: UUID) -> list[Application] | Refusal:
         tenant, by, now = caller.tenant_id, caller.key_id, self.clock()

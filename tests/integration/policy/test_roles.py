@@ -9,6 +9,7 @@ import pytest
 from contracts.envelope import data_of
 from contracts.policy import APPLICATION_STATE
 from contracts.roles import Role
+from contracts.vocabulary import Service
 from tests.integration.policy.bench import Api, Bench, FakeKeepers, Tenant
 from tests.integration.policy.people import (
     a_person,
@@ -142,6 +143,21 @@ async def test_who_is_deleted_holds_no_keys_any_more(bench: Bench) -> None:
     assert sorted(revoked) == sorted([desk.key_id, made.json()["key_id"]])
 
 
+async def test_whoever_deletes_hears_that_a_key_may_still_open_something(bench: Bench) -> None:
+    keepers = FakeKeepers(bench.identities, refusing=Service.ENROLLMENT)
+    tenant = await _with_keepers(bench, keepers)
+    desk, nobody = await a_person(tenant, Role.SERVICE_DESK), await a_subject(tenant)
+
+    pending = await tenant.api("DELETE", f"/v1/subjects/{desk.subject_ref}")
+    without = await tenant.api("DELETE", f"/v1/subjects/{nobody}")
+
+    assert (pending.status_code, pending.content, without.status_code) == (202, b"", 204)
+    assert pending.headers["cache-control"] == "no-store"
+    keepers.refusing = None
+    again = await tenant.api("DELETE", key_path(tenant, desk.key_id))
+    assert (again.status_code, again.json()) == (200, {"status": "effective"})
+
+
 async def test_the_last_owner_is_not_deleted(bench: Bench) -> None:
     tenant = await _with_keepers(bench)
     owner = await a_person(tenant, Role.OWNER)
@@ -164,7 +180,7 @@ async def test_nobody_gets_a_key_while_they_go(bench: Bench, tenant: Tenant) -> 
         *(tenant.api("DELETE", f"/v1/subjects/{one}") for one in people),
     )
 
-    assert {answer.status_code for answer in answers} <= {201, 204, 422}
+    assert {answer.status_code for answer in answers} <= {201, 202, 204, 422}
     left = await bench.owner.fetchval(
         "SELECT count(*) FROM application_key k JOIN subject s ON s.subject_ref = k.holder"
         " WHERE s.tenant_id = $1 AND s.deleted AND NOT k.revoked",

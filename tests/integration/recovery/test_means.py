@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 
 from contracts.rules import Match, RecoveryMeans, Rule, RuleRequirement, Strength
@@ -30,6 +31,10 @@ async def _recovered(world: World, tenant: UUID, rules: tuple[Rule, ...] | None)
     issued = await world.new_key(key, tenant, subject)
     body = {"subject": name, "recovery_key": issued["recovery_key"]}
     return (await world.post(key, "/v1/recoveries", body)).status_code
+
+
+def _said(answer: httpx2.Response) -> dict[str, object]:
+    return {name: value for name, value in answer.json().items() if name != "trace_id"}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ async def test_a_key_that_the_rules_refuse_is_not_spent_and_sounds_like_a_wrong_
     refused = await world.post(strict, "/v1/recoveries", right)
     stranger = await world.post(strict, "/v1/recoveries", right | {"subject": "nobody"})
 
-    assert (refused.status_code, refused.json()) == (403, stranger.json())
+    assert (refused.status_code, _said(refused)) == (403, _said(stranger))
     assert await world.events(tenant, subject) == [
         *("mfa.recovery_key_issued", "mfa.recovery_key_acknowledged", "mfa.recovery_refused")
     ]
@@ -127,4 +132,4 @@ async def test_without_the_policy_nobody_can_say_and_strangers_hear_the_same(
     ]
 
     assert [answer.status_code for answer in answers] == [503, 503]
-    assert answers[0].json() == answers[1].json()
+    assert _said(answers[0]) == _said(answers[1])

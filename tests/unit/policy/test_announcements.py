@@ -14,13 +14,14 @@ from contracts.policy import (
 )
 from services.policy.announcements import (
     application_changed,
+    application_state,
     policy_changed,
     subject_changed,
     tenant_created,
 )
 from services.policy.domain.policy import standard_policy
 from services.policy.domain.subject import erased_subject
-from tests.unit.policy.builders import NOW, a_subject, an_application
+from tests.unit.policy.builders import NOW, a_key, a_subject, an_application
 
 _TENANT = uuid4()
 
@@ -30,6 +31,20 @@ def test_a_tenant_is_announced_under_its_own_id() -> None:
 
     assert topic is TENANT_CHANGED.topic
     assert event.key == application_key(_TENANT, _TENANT)
+
+
+def test_what_is_announced_of_an_application_does_not_grow_with_every_key_that_it_had() -> None:
+    revoked = tuple(replace(a_key(), revoked=True) for _ in range(5000))
+    application = an_application()
+    aged = replace(application, keys=(*revoked[:2500], *application.keys, *revoked[2500:]))
+
+    state = application_state(aged)
+
+    assert [key.key_id for key in state.keys if not key.revoked] == [application.keys[0].key_id]
+    assert [key.key_id for key in state.keys if key.revoked] == [
+        one.key_id for one in revoked[-20:]
+    ]
+    assert len(state.model_dump_json()) < 10_000, "Kafka takes a million bytes at most"
 
 
 def test_an_application_is_announced_as_fact_and_as_state() -> None:

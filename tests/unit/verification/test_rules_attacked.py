@@ -135,6 +135,14 @@ def test_a_policy_with_a_word_that_this_release_does_not_know_is_not_buried(unkn
             Decision(DecisionKind.CHALLENGE, Reason.REQUIRED, ("totp",)),
         ),
         (
+            {"requirement": "optional", "factors": ["of_tomorrow", "sms"]},
+            Decision(DecisionKind.ENROLL, Reason.NOTHING_ENROLLED, ("sms",)),
+        ),
+        (
+            {"requirement": "required", "factors": ["of_tomorrow", "sms"], "skips": 3},
+            Decision(DecisionKind.ENROLL, Reason.NOTHING_ENROLLED, ("sms",)),
+        ),
+        (
             {"requirement": "of_tomorrow", "denied": True},
             Decision(DecisionKind.DENY, Reason.DENIED, ()),
         ),
