@@ -18,11 +18,12 @@ from contracts.policy import (
     SubjectState,
 )
 from contracts.topics import APPLICATIONS, COMPACTED, LIVE_TOPICS, POLICIES, SUBJECTS
-from contracts.vocabulary import Factor, Language, Requirement
+from contracts.vocabulary import Factor, Language, Requirement, Service
 from libs.ids import new_id
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.copies import copy_of
-from libs.messaging.kafka import KafkaSettings, Message, Producer, TopicSpec, ensure_topics
+from libs.messaging.kafka import KafkaSettings, Message, Producer, Record, TopicSpec, ensure_topics
+from libs.messaging.parking import park
 from libs.postgres.pool import Connection, tenant_transaction
 from libs.service.parts import MessagingHealth, consumer_parts
 from services.verification.consumer import GROUPS
@@ -71,10 +72,29 @@ async def test_a_policy_and_a_key_do_not_wait_behind_an_import(
         assert held.done == 0
 
 
+async def test_a_policy_that_an_earlier_release_parked_is_still_tried(
+    world: World, servers: RunningServers, tmp_path: Path
+) -> None:
+    tenant, application_id = uuid4(), new_id()
+    policy = _policy(tenant, application_id)
+    record = Record(POLICIES.name, 0, 7, policy.key, value_of(policy), {}, datetime.now(UTC))
+    await _ensure_topics(servers)
+
+    async with _consuming(world, servers, Held(), tmp_path) as prefix:
+        group = f"{prefix}.{Service.VERIFICATION}"
+        await park(world.plumbing.worker_pool, group, record, tenant)
+
+        async def it_is_here() -> bool:
+            async with tenant_transaction(world.plumbing.app_pool, tenant) as tx:
+                return await copy_of(tx, POLICIES.name, policy.key) is not None
+
+        await until(it_is_here)
+
+
 @asynccontextmanager
 async def _consuming(
     world: World, servers: RunningServers, held: Held, folder: Path
-) -> AsyncIterator[None]:
+) -> AsyncIterator[str]:
     settings = settings_for(world.stored, servers.valkey_url, folder).model_copy(
         update={"kafka_bootstrap": servers.kafka}
     )
@@ -91,7 +111,7 @@ async def _consuming(
     stop = asyncio.Event()
     running = [asyncio.ensure_future(part(stop)) for part in parts]
     try:
-        yield
+        yield mine
     finally:
         stop.set()
         held.let_go.set()
