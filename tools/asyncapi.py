@@ -1,7 +1,7 @@
 """What a service says and hears on the bus, as an AsyncAPI 3.0 document."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from contracts.catalogue import EVENT_TYPES
@@ -43,7 +43,8 @@ def asyncapi_document(
         "channels": {
             topic.name: _channel(topic, kinds.values()) for topic in _topics(kinds.values())
         },
-        "operations": _operations("send", sent) | _operations("receive", received, group=service),
+        "operations": _operations("send", sent)
+        | _operations("receive", received, groups=groups_of(service)),
         "components": {
             "schemas": {name: _embedded(record_schema(kind)) for name, kind in kinds.items()},
             "messages": {name: _message(kind) for name, kind in kinds.items()},
@@ -55,6 +56,12 @@ def received_by(service: Service) -> list[EventType[Any]]:
     """Return the event types that a service reacts to, read from the handlers of its consumer."""
     handled = handlers_of(service)
     return [kind for kind in EVENT_TYPES if kind.name in handled]
+
+
+def groups_of(service: Service) -> dict[str, str]:
+    """Return by which consumer group a service reads each topic that it reads."""
+    consumer = importlib.import_module(f"services.{service}.consumer")
+    return {topic: group for group, topics in consumer.GROUPS.items() for topic in topics}
 
 
 def handlers_of(service: Service) -> frozenset[str]:
@@ -108,23 +115,26 @@ def _config(topic: Topic) -> dict[str, str]:
 
 
 def _operations(
-    action: str, kinds: Iterable[EventType[Any]], *, group: Service | None = None
+    action: str, kinds: Iterable[EventType[Any]], *, groups: Mapping[str, str] = {}
 ) -> Schema:
     return {
         f"{action}_{topic.name}": _operation(
-            action, topic, [kind for kind in kinds if kind.topic == topic], group=group
+            action,
+            topic,
+            [kind for kind in kinds if kind.topic == topic],
+            group=groups.get(topic.name),
         )
         for topic in _topics(kinds)
     }
 
 
 def _operation(
-    action: str, topic: Topic, kinds: Iterable[EventType[Any]], *, group: Service | None
+    action: str, topic: Topic, kinds: Iterable[EventType[Any]], *, group: str | None
 ) -> Schema:
     channel = f"#/channels/{topic.name}"
     binding: Schema = {"bindingVersion": _BINDING}
     if group is not None:
-        binding["groupId"] = {"type": "string", "const": group.value}
+        binding["groupId"] = {"type": "string", "const": group}
     return {
         "action": action,
         "channel": {"$ref": channel},

@@ -21,6 +21,8 @@ from watchword.place import Place
 _FREE_BYTES = 1_000_000_000
 _LARGEST_SKEW_SECONDS = 0.5
 _OLDEST_UNSENT_SECONDS = 60
+# A publication for many applications stays below it; an import of people does not.
+_LARGEST_LAG = 1000
 _KAFKA_SECONDS = 5
 
 
@@ -127,13 +129,15 @@ async def _service(place: Place, service: str) -> list[Finding]:
             return [Finding(service, False, type(error).__name__, f"not running; {log}")]
     if ready.status_code != 200:
         return [Finding(service, False, f"not ready: {ready.json()['problems']}", log)]
-    return [Finding(service, True, "ready"), *_readings(service, metrics.text)]
+    return [Finding(service, True, "ready"), *read_metrics(service, metrics.text)]
 
 
-def _readings(service: str, text: str) -> list[Finding]:
+def read_metrics(service: str, text: str) -> list[Finding]:
+    """Return what the metrics of a service show to be wrong."""
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     oldest = float(values.get("watchword_relay_oldest_seconds", 0))
     parked = float(values.get("watchword_consumer_parked", 0))
+    lag = float(values.get("watchword_consumer_lag", 0))
     found = []
     if oldest > _OLDEST_UNSENT_SECONDS:
         advice = "is Kafka up? nothing is lost, but consumers wait"
@@ -141,6 +145,9 @@ def _readings(service: str, text: str) -> list[Finding]:
     if parked:
         advice = f"a handler fails; `exception` in the log of {service} says why"
         found.append(Finding(f"{service} consumer", False, f"{parked:.0f} parked", advice))
+    if lag > _LARGEST_LAG:
+        advice = f"{service} does not know yet what they say; it catches up, as after an import"
+        found.append(Finding(f"{service} lag", False, f"{lag:.0f} records behind", advice))
     return found
 
 

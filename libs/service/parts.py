@@ -21,32 +21,34 @@ from libs.web.server import http_part
 
 @dataclass(frozen=True)
 class MessagingHealth:
-    """How relay and consumer of this process are."""
+    """How the relay and the consumers of this process are; one consumer for each group."""
 
     relay: RelayHealth = field(default_factory=RelayHealth)
-    consumer: ConsumerHealth = field(default_factory=ConsumerHealth)
+    consumers: dict[str, ConsumerHealth] = field(default_factory=dict)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def readings(self) -> dict[str, float]:
-        """Return what the metrics show."""
+        """Return what the metrics show: of all consumers the sum, and of their age the worst."""
+        consumers = self.consumers.values()
         return {
             "relay_active": self.relay.active,
             "relay_backlog": self.relay.backlog,
             "relay_oldest_seconds": self.relay.oldest_age.total_seconds(),
             "relay_sent": self.relay.sent,
             "relay_failures": self.relay.failures,
-            "consumer_handled": self.consumer.handled,
-            "consumer_parked": self.consumer.parked,
-            "consumer_dead": self.consumer.dead,
-            "consumer_lag": self.consumer.lag,
+            "consumer_handled": sum(one.handled for one in consumers),
+            "consumer_parked": sum(one.parked for one in consumers),
+            "consumer_dead": sum(one.dead for one in consumers),
+            "consumer_lag": sum(one.lag for one in consumers),
             # How old this service's copies may be: it grows while Kafka is down.
             "consumer_silent_seconds": (datetime.now(UTC) - self.heard).total_seconds(),
         }
 
     @property
     def heard(self) -> datetime:
-        """Return when the consumer last asked Kafka with success; at first, when it began."""
-        return self.consumer.last_poll or self.began
+        """Return when the most silent consumer last asked Kafka with success, or when it began."""
+        polls = [one.last_poll or self.began for one in self.consumers.values()]
+        return min(polls, default=self.began)
 
 
 def standard_roles(
@@ -88,34 +90,41 @@ def _relay_part(plumbing: Plumbing, settings: ServiceSettings, health: Messaging
     return relay
 
 
-def consumer_part(
+def consumer_parts(
     plumbing: Plumbing,
     settings: ServiceSettings,
     health: MessagingHealth,
     *,
-    topics: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
     handlers: Mapping[str, Handler],
     compacted: frozenset[str],
-) -> Part:
-    """Return the part that hands events to the service; its group is the service's name.
+) -> list[Part]:
+    """Return the parts that hand events to the service: a consumer for each group's topics.
 
     `compacted` are those topics where an empty record only says that the key's state is gone.
     """
+    kafka = _kafka(plumbing, settings)
 
-    async def consume(stop: asyncio.Event) -> None:
-        await run_consumer(
-            app_pool=plumbing.app_pool,
-            worker_pool=plumbing.worker_pool,
-            kafka=_kafka(plumbing, settings),
-            group=plumbing.service,
-            topics=topics,
-            handlers=handlers,
-            stop=stop,
-            health=health.consumer,
-            settings=ConsumerSettings(compacted=compacted),
-        )
+    def part(group: str, topics: Sequence[str]) -> Part:
+        own = health.consumers.setdefault(group, ConsumerHealth())
 
-    return consume
+        async def consume(stop: asyncio.Event) -> None:
+            await run_consumer(
+                app_pool=plumbing.app_pool,
+                worker_pool=plumbing.worker_pool,
+                kafka=kafka,
+                group=group,
+                topics=topics,
+                # All of them: what an earlier release parked under another group is still tried.
+                handlers=handlers,
+                stop=stop,
+                health=own,
+                settings=ConsumerSettings(compacted=compacted),
+            )
+
+        return consume
+
+    return [part(group, topics) for group, topics in groups.items()]
 
 
 def database_check(plumbing: Plumbing) -> Mapping[str, Check]:

@@ -13,14 +13,14 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
+from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
 from services.enrollment.api.authenticators import authenticator_routes
 from services.enrollment.api.enrollments import enrollment_routes
 from services.enrollment.api.internal import internal_routes
-from services.enrollment.consumer import TOPICS, Events
+from services.enrollment.consumer import GROUPS, Events
 from services.enrollment.gateways import Policy, Verification
 from services.enrollment.settings import Settings
 from services.enrollment.use_cases.authenticators import Authenticators
@@ -77,11 +77,11 @@ async def build() -> AsyncIterator[Roles]:
             verification_url=settings.verification_url,
             health=health,
         )
-        consumer = consumer_part(
+        consumers = consumer_parts(
             plumbing,
             settings,
             health,
-            topics=TOPICS,
+            groups=GROUPS,
             handlers=parts.events.handlers(),
             compacted=COMPACTED,
         )
@@ -91,7 +91,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            consumer=[consumer, parts.workers.retry_revocations, parts.workers.forget],
+            consumer=[*consumers, parts.workers.retry_revocations, parts.workers.forget],
         )
 
 

@@ -8,13 +8,18 @@ from contracts.policy import APPLICATION_STATE, POLICY_STATE, SUBJECT_STATE
 from contracts.recovery import RESET_REQUESTED
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
 from contracts.verification import CREDENTIAL_FORGOTTEN
+from contracts.vocabulary import Service
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
 from libs.messaging.copies import keep_copy
 from libs.postgres.pool import Connection
 from services.enrollment.use_cases.remove import Remove
 
-TOPICS = (EVENTS.name, SUBJECTS.name, POLICIES.name, APPLICATIONS.name)
+# Few and urgent, policies and keys do not wait behind a hundred thousand people.
+GROUPS = {
+    Service.ENROLLMENT.value: (EVENTS.name, SUBJECTS.name),
+    f"{Service.ENROLLMENT}.settings": (POLICIES.name, APPLICATIONS.name),
+}
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
+from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from services.notification.api import internal_listener
-from services.notification.consumer import TOPICS, Events
+from services.notification.consumer import GROUPS, Events
 from services.notification.gateways import Contacts
 from services.notification.senders.composing import Composer
 from services.notification.senders.email import EmailSender, MailServer
@@ -55,11 +55,11 @@ async def build() -> AsyncIterator[Roles]:
     async with open_plumbing(SERVICE, settings) as plumbing:
         health = MessagingHealth()
         parts = assemble(plumbing, settings, health=health)
-        consumer = consumer_part(
+        consumers = consumer_parts(
             plumbing,
             settings,
             health,
-            topics=TOPICS,
+            groups=GROUPS,
             handlers=parts.events.handlers(),
             compacted=COMPACTED,
         )
@@ -70,7 +70,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=None,
-            consumer=[consumer, parts.worker.run, parts.forget],
+            consumer=[*consumers, parts.worker.run, parts.forget],
         )
 
 

@@ -7,13 +7,14 @@ from contracts.enrollment import ENROLLED
 from contracts.envelope import data_of, subject_ref_of
 from contracts.recovery import RESET_COMPLETED
 from contracts.topics import EVENTS
+from contracts.vocabulary import Service
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
 from libs.postgres.pool import Connection
 from services.notification.domain.message import Request, Template
 from services.notification.use_cases.request import RequestMessage
 
-TOPICS = (EVENTS.name,)
+GROUPS = {Service.NOTIFICATION.value: (EVENTS.name,)}
 
 
 @dataclass(frozen=True)

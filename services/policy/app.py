@@ -15,7 +15,7 @@ from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
+from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -30,7 +30,7 @@ from services.policy.api.settings import settings_routes
 from services.policy.api.subjects import subject_routes
 from services.policy.api.surveys import survey_routes
 from services.policy.api.tenants import tenant_routes
-from services.policy.consumer import TOPICS, Events
+from services.policy.consumer import GROUPS, Events
 from services.policy.gateways import Keepers
 from services.policy.settings import Settings
 from services.policy.use_cases.applications import Applications
@@ -90,11 +90,11 @@ async def build() -> AsyncIterator[Roles]:
             internal=listeners.internal,
             public=listeners.public,
             consumer=[
-                consumer_part(
+                *consumer_parts(
                     plumbing,
                     settings,
                     health,
-                    topics=TOPICS,
+                    groups=GROUPS,
                     handlers=Events().handlers(),
                     compacted=COMPACTED,
                 ),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from contracts.enrollment import AUTHENTICATOR_REMOVED, ENROLLED
 from contracts.envelope import data_of, subject_ref_of
 from contracts.topics import EVENTS
+from contracts.vocabulary import Service
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
 from libs.postgres.pool import Connection
 from services.policy.store.readiness import note_enrolled, note_removed
 
-TOPICS = (EVENTS.name,)
+GROUPS = {Service.POLICY.value: (EVENTS.name,)}
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
+from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
 from services.recovery.api.public import key_routes, recovery_routes
-from services.recovery.consumer import TOPICS, Events
+from services.recovery.consumer import GROUPS, Events
 from services.recovery.gateways import Owners, Tickets
 from services.recovery.settings import Settings
 from services.recovery.use_cases.follow import FollowReset
@@ -51,11 +51,11 @@ async def build() -> AsyncIterator[Roles]:
     async with open_plumbing(SERVICE, settings) as plumbing:
         health = MessagingHealth()
         parts = assemble(plumbing, settings, health=health)
-        consumer = consumer_part(
+        consumers = consumer_parts(
             plumbing,
             settings,
             health,
-            topics=TOPICS,
+            groups=GROUPS,
             handlers=parts.events.handlers(),
             compacted=COMPACTED,
         )
@@ -65,7 +65,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            consumer=[consumer],
+            consumer=consumers,
         )
 
 

@@ -8,13 +8,18 @@ from contracts.envelope import data_of, subject_ref_of
 from contracts.policy import APPLICATION_STATE, POLICY_STATE
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES
 from contracts.verification import CREDENTIAL_FORGOTTEN
+from contracts.vocabulary import Service
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
 from libs.messaging.copies import keep_copy
 from libs.postgres.pool import Connection
 from services.recovery.use_cases.follow import FollowReset
 
-TOPICS = (EVENTS.name, POLICIES.name, APPLICATIONS.name)
+# Few and urgent, policies and keys do not wait behind everybody's events.
+GROUPS = {
+    Service.RECOVERY.value: (EVENTS.name,),
+    f"{Service.RECOVERY}.settings": (POLICIES.name, APPLICATIONS.name),
+}
 
 
 @dataclass(frozen=True)

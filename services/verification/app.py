@@ -18,7 +18,7 @@ from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.loop_lag import LoopLag
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_part, database_check, standard_roles
+from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -34,7 +34,7 @@ from services.verification.api.verify import fast_lane
 from services.verification.authority import AuthorityWatch
 from services.verification.cluster_map import is_cluster
 from services.verification.coarse import Coarse
-from services.verification.consumer import TOPICS, Events
+from services.verification.consumer import GROUPS, Events
 from services.verification.directory import Directory
 from services.verification.domain.budget import Budget, refuse_unsafe
 from services.verification.domain.coarse import Limit, Limits
@@ -108,11 +108,11 @@ async def build() -> AsyncIterator[Roles]:
         at_last.push_async_callback(cache.drained)
         health = MessagingHealth()
         parts = assemble(plumbing, settings, cache=cache, health=health)
-        consumer = consumer_part(
+        consumers = consumer_parts(
             plumbing,
             settings,
             health,
-            topics=TOPICS,
+            groups=GROUPS,
             handlers=parts.events.handlers(),
             compacted=COMPACTED,
         )
@@ -132,7 +132,7 @@ async def build() -> AsyncIterator[Roles]:
                 _summing_up(parts.refusals),
                 _watching(cache),
             ],
-            consumer=[consumer, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
+            consumer=[*consumers, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
         )
 
 

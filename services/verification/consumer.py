@@ -8,6 +8,7 @@ from contracts.envelope import data_of, subject_ref_of
 from contracts.internal import RevokedAuthenticator
 from contracts.policy import APPLICATION_STATE, POLICY_STATE, SUBJECT_STATE
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
+from contracts.vocabulary import Service
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.consumer import Handler
 from libs.messaging.copies import keep_copy
@@ -16,7 +17,11 @@ from services.verification.store import claims, skips
 from services.verification.store import subjects as store
 from services.verification.use_cases.credentials import Credentials
 
-TOPICS = (EVENTS.name, SUBJECTS.name, POLICIES.name, APPLICATIONS.name)
+# Few and urgent, policies and keys do not wait behind a hundred thousand people.
+GROUPS = {
+    Service.VERIFICATION.value: (EVENTS.name, SUBJECTS.name),
+    f"{Service.VERIFICATION}.settings": (POLICIES.name, APPLICATIONS.name),
+}
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from contracts.catalogue import EVENT_TYPES
-from contracts.topics import LIVE_TOPICS
+from contracts.topics import APPLICATIONS, LIVE_TOPICS, POLICIES
 from contracts.vocabulary import Service
 from tests.contract.records import check_schema
 from tools import asyncapi_check
-from tools.asyncapi import handlers_of, received_by
+from tools.asyncapi import groups_of, handlers_of, received_by
 from tools.asyncapi_check.__main__ import DOCUMENTS
 from tools.asyncapi_check.__main__ import main as check
 from tools.schemas import CONTRACTS, documents, file_of, out_of_date, record_schema
@@ -54,11 +54,19 @@ def test_schemas_are_schemas_without_references(kind: Any) -> None:
 @pytest.mark.parametrize("service", Service)
 def test_a_consumer_reads_the_topics_of_what_it_handles_and_no_others(service: Service) -> None:
     handled = handlers_of(service)
-    consumer = importlib.import_module(f"services.{service}.consumer")
-    read = set(getattr(consumer, "TOPICS", ()))
 
     assert handled <= TOPIC_OF.keys(), "handles an event that nobody publishes"
-    assert read == {TOPIC_OF[name].name for name in handled}
+    assert groups_of(service).keys() == {TOPIC_OF[name].name for name in handled}
+
+
+@pytest.mark.parametrize("service", Service)
+def test_no_topic_is_read_twice_and_policies_and_keys_wait_behind_nobody(service: Service) -> None:
+    groups = importlib.import_module(f"services.{service}.consumer").GROUPS
+    urgent, topics = {POLICIES.name, APPLICATIONS.name}, [set(read) for read in groups.values()]
+
+    assert sum(len(read) for read in groups.values()) == len(set.union(*topics))
+    assert all(read <= urgent or not read & urgent for read in topics)
+    assert all(group.split(".")[0] == service for group in groups), "a foreign group's offsets"
 
 
 @pytest.mark.parametrize("service", Service)
@@ -80,6 +88,8 @@ def test_the_document_of_verification_names_what_it_sends_and_receives() -> None
     operations = document["operations"]
     received = _messages(operations["receive_mfa.events"])
     assert {"mfa.enrolled.v1", "mfa.authenticator_removed.v1"} == set(received)
+    group = operations["receive_mfa.policies"]["bindings"]["kafka"]["groupId"]
+    assert group == {"type": "string", "const": "verification.settings"}
     assert "mfa.verified.v1" in _messages(operations["send_mfa.events"])
     policies = document["channels"]["mfa.policies"]["bindings"]["kafka"]["topicConfiguration"]
     assert policies["cleanup.policy"] == ["compact"]

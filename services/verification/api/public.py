@@ -82,6 +82,7 @@ def public_routes(*, decide: Decide, door: Door, find: FindCaller) -> APIRouter:
                 ]
                 if body.explain
                 else None,
+                in_doubt=decided.in_doubt if body.explain else None,
             )
             if decided.policy.rules_version is not None
             else None,

@@ -49,8 +49,9 @@ class DecisionRequest(BaseModel):
     )
     explain: StrictBool = Field(
         default=False,
-        description="Say why the rules before the one that decides do not. That tells what somebody"
-        " is, so it takes the scope `verify:reasons` or the right `read`.",
+        description="Say why the rules before the one that decides do not, and whether that one is"
+        " in doubt. That tells what somebody is, so it takes the scope `verify:reasons` or the"
+        " right `read`.",
     )
 
 
@@ -98,6 +99,11 @@ class RulesApplied(BaseModel):
         description="The rule that decided; without one the application's own policy did."
     )
     passed_over: list[RulePassedOver] | None = None
+    in_doubt: PassedOver | None = Field(
+        default=None,
+        description="Why the rule that decided may not be about this person at all: nobody knows"
+        " yet what they are (`unknown_person`), or what the rule asks (`unknown_criterion`).",
+    )
 
 
 class DecisionAnswer(BaseModel):

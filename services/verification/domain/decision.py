@@ -47,6 +47,12 @@ def explained(policy: Policy, login: Login, at: datetime) -> Sequence[tuple[str,
     return found
 
 
+def in_doubt(policy: Policy, login: Login, at: datetime) -> PassedOver | None:
+    """Return why nobody can tell whether the rule that decides is about the login, if so."""
+    rule = deciding_rule(policy.rules, login, at)
+    return None if rule is None else doubt(rule, login)
+
+
 _FOR_EVER = {"starts": None, "ends": None, "enforced": None}
 # Any time will do for a rule that has none.
 _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)

@@ -15,6 +15,7 @@ from services.verification.domain.decision import (
     Policy,
     asked,
     explained,
+    in_doubt,
     is_matter_of_time,
     remembered,
 )
@@ -39,6 +40,7 @@ class Decided:
     policy: Policy
     ask: Asked
     passed_over: Sequence[tuple[str, PassedOver]]
+    in_doubt: PassedOver | None = None
     kept: Kept | None = None
 
 
@@ -94,7 +96,8 @@ class Decide:
         decision = decide(ask, enrolled)
         if decision.skips_left and ask.rule is not None:
             decision = decide(ask, enrolled, skipped=await skips.used(tx, lookup, ask.rule))
-        return Decided(decision, policy, ask, explained(policy, login, now))
+        reasons = explained(policy, login, now), in_doubt(policy, login, now)
+        return Decided(decision, policy, ask, *reasons)
 
     def refuse_clock_off(self) -> None:
         """Raise ClockOff where this node cannot tell what time it is."""

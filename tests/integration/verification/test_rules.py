@@ -169,6 +169,26 @@ async def test_a_stranger_is_asked_for_the_most_that_anybody_is(world: World) ->
     assert answer["rules"]["passed_over"] == [{"rule": "staff", "because": "unknown_person"}]
 
 
+@pytest.mark.requirement("B1")
+async def test_explains_that_a_rule_decides_only_until_the_attributes_arrive(world: World) -> None:
+    application = await world.application(
+        requirement=Requirement.OFF, rules=(_STUDENTS, rule("all")), scopes=REASONS
+    )
+    person = await world.person(application.tenant)
+    early = (await asked(world, application, person.name, explain=True)).json()["rules"]
+    unexplained = (await asked(world, application, person.name)).json()["rules"]
+
+    await becomes(world, person, "student", version=1)
+    known = (await asked(world, application, person.name, explain=True)).json()["rules"]
+    await becomes(world, person, "staff", version=2)
+    other = (await asked(world, application, person.name, explain=True)).json()["rules"]
+
+    assert (early["decided_by"], early["in_doubt"]) == ("students", "unknown_person")
+    assert (known["decided_by"], "in_doubt" in known) == ("students", False)
+    assert (other["decided_by"], "in_doubt" in other) == ("all", False)
+    assert "in_doubt" not in unexplained
+
+
 async def test_a_code_counts_only_where_the_rule_takes_its_factor(world: World) -> None:
     application = await world.application(
         rules=(_KEY_ONLY,), scopes=(Scope.VERIFY, Scope.VERIFY_REASONS)

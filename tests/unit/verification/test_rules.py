@@ -19,7 +19,7 @@ from contracts.rules import (
     passed_over,
 )
 from contracts.vocabulary import Factor
-from services.verification.domain.decision import Policy, asked, explained
+from services.verification.domain.decision import Policy, asked, explained, in_doubt
 
 _NOW = datetime(2027, 2, 1, 7, tzinfo=UTC)
 _PAYROLL, _MAIL, _ANNA = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -158,3 +158,26 @@ def test_the_explanation_ends_where_a_rule_decides(
         told = [name for name, _ in explained(policy, login, _NOW)]
 
         assert told == names[: names.index(ask.rule) if ask.rule else len(names)]
+
+
+@pytest.mark.requirement("B1")
+@pytest.mark.parametrize(
+    ("login", "match", "why"),
+    [
+        (_STRANGER, {"user_types": ("student",)}, PassedOver.UNKNOWN_PERSON),
+        (_STRANGER, {"subjects": (_ANNA,)}, PassedOver.UNKNOWN_PERSON),
+        (_STRANGER, {"applications": (_PAYROLL,)}, None),
+        (Login(_PAYROLL, _ANNA, known=False), {"subjects": (_ANNA,)}, None),
+        (Login(_PAYROLL, _ANNA, known=False), {"groups": ("2026",)}, PassedOver.UNKNOWN_PERSON),
+        (_STUDENT, {"groups": ("2026",)}, None),
+        (_STUDENT, {"networks": ("inside",)}, PassedOver.CRITERION),
+        (_STUDENT, {"user_types": ("staff",)}, None),
+    ],
+)
+def test_the_rule_that_decides_says_whether_it_is_in_doubt(
+    login: Login, match: dict[str, Any], why: PassedOver | None
+) -> None:
+    policy = Policy(1, True, (Factor.TOTP,), (rule(**match), rule("all")))
+
+    assert in_doubt(policy, login, _NOW) is why
+    assert in_doubt(Policy(1, True, (Factor.TOTP,)), login, _NOW) is None
