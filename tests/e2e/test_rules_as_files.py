@@ -55,7 +55,7 @@ async def test_a_file_is_compared_brought_into_force_and_read_back(
     assert (again.code, again.out.strip()) == (0, "nothing would change")
     assert "~ employees: requirement required -> optional" in second.out
     assert "version 1 is in force" in back.out
-    assert [line[:6].split() for line in listed.out.splitlines()] == [["2"], ["*", "1"]]
+    assert [line[:10].split() for line in listed.out.splitlines()] == [["2"], ["*", "1"]]
 
 
 async def test_a_mistake_is_told_and_changes_nothing(tenancy: Tenancy, tmp_path: Path) -> None:

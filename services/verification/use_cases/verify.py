@@ -49,8 +49,9 @@ from services.verification.use_cases.question import (
 )
 from services.verification.use_cases.refusals import Refusals
 
-# A person may change while a code is judged; who changes more often than this is not judged now.
-_MOST_READINGS = 3
+# A person may change while a code is judged, also by what others ask of the same person; who
+# changes more often than this is not judged now.
+_MOST_READINGS = 10
 
 
 class _Paid(msgspec.Struct, frozen=True):

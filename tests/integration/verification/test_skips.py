@@ -48,7 +48,10 @@ async def test_strangers_and_known_people_hear_the_same(world: World) -> None:
         [await skip(world, application, name) for _ in range(2)] for name in (known.name, STRANGER)
     ]
 
-    looks = [[(one.status_code, one.json(), one.headers) for one in of] for of in answers]
+    looks = [
+        [(one.status_code, one.json() | {"trace_id": ""}, one.headers) for one in of]
+        for of in answers
+    ]
     assert looks[0] == looks[1]
 
 
