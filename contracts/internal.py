@@ -48,6 +48,7 @@ ACKNOWLEDGE_CREDENTIAL = InternalRoute(
 )
 APPLY_RESET = InternalRoute(Service.ENROLLMENT, "/internal/resets", (Service.RECOVERY,))
 REVOKE = InternalRoute(Service.VERIFICATION, "/internal/revocations", (Service.ENROLLMENT,))
+RECEIPT_KEYS = InternalRoute(Service.VERIFICATION, "/internal/receipts/keys", (Service.ENROLLMENT,))
 # Every service that lets applications in keeps its own copy of their keys.
 PUSH_APPLICATION = tuple(
     InternalRoute(service, "/internal/applications", (Service.POLICY,))
@@ -62,6 +63,7 @@ INTERNAL_ROUTES = (
     ACKNOWLEDGE_CREDENTIAL,
     APPLY_RESET,
     REVOKE,
+    RECEIPT_KEYS,
     *PUSH_APPLICATION,
 )
 
@@ -230,6 +232,19 @@ class Revoke(BaseModel):
     subject_ref: UUID
     authenticators: tuple[RevokedAuthenticator, ...]
     reset_id: UUID | None
+
+
+class AskReceiptKeys(BaseModel):
+    """By which keys are receipts signed?"""
+
+    model_config = _STRICT
+
+
+class ReceiptKeys(BaseModel):
+    """Public keys as JSON Web Keys (RFC 7517), each a JSON text with its `kid`."""
+
+    model_config = _ANSWER
+    keys: tuple[str, ...]
 
 
 class PushApplication(BaseModel):

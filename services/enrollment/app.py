@@ -24,10 +24,14 @@ from services.enrollment.consumer import GROUPS, Events
 from services.enrollment.gateways import Policy, Verification
 from services.enrollment.settings import Settings
 from services.enrollment.use_cases.authenticators import Authenticators
+from services.enrollment.use_cases.beginning import SlowWork
 from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.enroll import Enroll
+from services.enrollment.use_cases.handovers import Handovers
+from services.enrollment.use_cases.people import People
+from services.enrollment.use_cases.presences import Presences
 from services.enrollment.use_cases.remove import Remove
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.tickets import Tickets
@@ -43,6 +47,7 @@ class UseCases:
 
     enroll: Enroll
     confirm: Confirm
+    handovers: Handovers
     authenticators: Authenticators
     remove: Remove
     disable: Disable
@@ -91,6 +96,7 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
+            api=[parts.workers.keep_keys],
             consumer=[*consumers, parts.workers.retry_revocations, parts.workers.forget],
         )
 
@@ -119,16 +125,18 @@ def assemble(
 
 def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) -> UseCases:
     pool, clock = plumbing.app_pool, plumbing.clock
-    policy = Policy(plumbing.client(Service.POLICY, policy_url))
-    verification = Verification(plumbing.client(Service.VERIFICATION, verification_url))
-    sealing = Sealing(plumbing.data_keys)
-    remove = Remove(pool, plumbing.worker_pool, verification, clock)
+    verification = Verification(plumbing.client(Service.VERIFICATION, verification_url), clock)
+    people = People(pool, Policy(plumbing.client(Service.POLICY, policy_url)), clock)
+    sealing, slow, tickets = Sealing(plumbing.data_keys), SlowWork(), Tickets(plumbing.identity)
+    presences = Presences(verification, tickets, clock)
+    remove = Remove(pool, plumbing.worker_pool, verification, presences, clock)
     return UseCases(
-        enroll=Enroll(pool, policy, sealing, clock),
-        confirm=Confirm(pool, sealing, Tickets(plumbing.identity), clock),
-        authenticators=Authenticators(pool, policy, sealing),
+        enroll=Enroll(pool, people, presences, sealing, slow, clock),
+        confirm=Confirm(pool, sealing, tickets, remove, slow, clock),
+        handovers=Handovers(pool, people, sealing, clock),
+        authenticators=Authenticators(pool, people, sealing),
         remove=remove,
-        disable=Disable(pool, policy, remove, clock),
+        disable=Disable(pool, people, presences, remove, clock),
         credentials=Credentials(pool, sealing),
     )
 
@@ -139,7 +147,9 @@ def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
         SERVICE,
         title="Watchword: enrollment",
         routers=[
-            enrollment_routes(cases.enroll, cases.confirm, find=find, clock=plumbing.clock),
+            enrollment_routes(
+                cases.enroll, cases.confirm, cases.handovers, find=find, clock=plumbing.clock
+            ),
             authenticator_routes(cases.authenticators, cases.remove, cases.disable, find=find),
         ],
     )

@@ -1,28 +1,39 @@
 """Enrollment's calls to other services."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
+from joserfc.jwk import OKPKey
 from pydantic import ValidationError
 
 from contracts.internal import (
+    RECEIPT_KEYS,
     RESOLVE_SUBJECT,
     REVOKE,
+    AskReceiptKeys,
     Done,
+    ReceiptKeys,
     ResolvedSubject,
     ResolveSubject,
     Revoke,
     RevokedAuthenticator,
     letter_place,
 )
+from libs.clock import Clock
 from libs.sealing.letter import LetterBox
 from libs.sealing.seal import SealBroken
 from libs.web.internal_client import InternalClient, Refused, Unreachable
 from services.enrollment.domain.authenticator import Authenticator
 
 _LOG = structlog.get_logger("enrollment")
+# A receipt under a key that nobody knows makes us ask, and not each of many such receipts.
+_ASK_AGAIN = timedelta(seconds=5)
+# A key is published a day before it signs, and withdrawn an hour after the last that it signed.
+_MOST_STALE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -62,11 +73,45 @@ class Policy:
         return KnownSubject(resolved.subject_ref, label, resolved.user_type, resolved.groups)
 
 
+@dataclass
+class _Keys:
+    """A copy of the keys by which receipts are signed."""
+
+    by_id: Mapping[str, OKPKey] = field(default_factory=dict)
+    asked_at: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Verification:
-    """Verification, which accepts codes."""
+    """Verification, which accepts codes and signs receipts of it."""
 
     client: InternalClient
+    clock: Clock
+    _keys: _Keys = field(default_factory=_Keys)
+
+    async def receipt_keys(self, key_id: str) -> Mapping[str, OKPKey]:
+        """Return the keys of receipts, asked for anew where this one is missing or they are old.
+
+        Raises Unreachable where verification does not say.
+        """
+        age = self.clock() - self._keys.asked_at
+        is_missing = key_id not in self._keys.by_id
+        if age >= (_ASK_AGAIN if is_missing else _MOST_STALE):
+            await self.fetch_keys()
+        return self._keys.by_id
+
+    async def fetch_keys(self) -> None:
+        """Take a new copy of the keys of receipts; raises Unreachable."""
+        self._keys.by_id, self._keys.asked_at = await self._receipt_keys(), self.clock()
+
+    async def _receipt_keys(self) -> Mapping[str, OKPKey]:
+        body = AskReceiptKeys().model_dump(mode="json")
+        try:
+            answer = ReceiptKeys.model_validate(await self.client.post(RECEIPT_KEYS.path, body))
+        except (Refused, ValidationError) as error:
+            raise Unreachable(f"verification: {type(error).__name__}") from None
+        found = [OKPKey.import_key(json.loads(key)) for key in answer.keys]
+        return {str(key.kid): key for key in found}
 
     async def revoke(
         self,

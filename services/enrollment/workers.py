@@ -1,7 +1,8 @@
-"""Loops that take work which is due: secrets to forget, revocations that nobody confirmed."""
+"""Loops that take work which is due: what to forget, to tell again, to have a fresh copy of."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import structlog
 
 from libs.clock import Clock
 from libs.postgres.pool import Pool
+from libs.web.internal_client import Unreachable
 from services.enrollment.store.due import count_revocations, forget_enrollments
 from services.enrollment.use_cases.remove import Remove
 
@@ -34,6 +36,7 @@ class Workers:
     clock: Clock
     retry_every: timedelta = timedelta(seconds=2)
     forget_every: timedelta = timedelta(seconds=15)
+    keys_every: timedelta = timedelta(minutes=10)
 
     async def retry_revocations(self, stop: asyncio.Event) -> None:
         """Tell verification again and again (a part of the process)."""
@@ -42,6 +45,17 @@ class Workers:
     async def forget(self, stop: asyncio.Event) -> None:
         """Erase the secrets of enrollments that expired (a part of the process)."""
         await _every(self.forget_every, self._forget, stop=stop)
+
+    async def keep_keys(self, stop: asyncio.Event) -> None:
+        """Have the keys of receipts at hand, also while verification is away (a part of `api`)."""
+        while not stop.is_set():
+            wait = self.keys_every
+            try:
+                await self.remove.verification.fetch_keys()
+            except Unreachable:
+                wait = self.retry_every
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait.total_seconds())
 
     async def _retry(self) -> None:
         await self.remove.retry_due()

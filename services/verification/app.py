@@ -230,7 +230,7 @@ def assemble(
                     **room.readings(),
                 },
             ),
-            internal_routes(credentials, plumbing.callers),
+            internal_routes(credentials, receipts, plumbing.callers),
             pushed_applications(pool, plumbing.callers, heard=directory.forget),
         ],
     )

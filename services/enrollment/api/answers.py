@@ -1,6 +1,8 @@
 """Domain values as response bodies."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, assert_never
 
 import segno
 from fastapi import Response
@@ -10,11 +12,16 @@ from services.enrollment.api.schemas import (
     ConfirmationAnswer,
     EnrollmentShown,
     EnrollmentStarted,
+    HandoverShown,
 )
 from services.enrollment.domain.enrollment import Enrollment, Status, status_at
+from services.enrollment.domain.otpauth import KeyShown
+from services.enrollment.domain.parameters import columns_of
+from services.enrollment.domain.showing import CodesShown, Shown
 from services.enrollment.use_cases.authenticators import Named
 from services.enrollment.use_cases.confirm import Confirmed
 from services.enrollment.use_cases.enroll import Started
+from services.enrollment.use_cases.handovers import HandedOut
 
 # Pixels a module, and the quiet zone that ISO/IEC 18004 asks for, in modules.
 _SCALE = 6
@@ -27,21 +34,40 @@ def never_stored(response: Response) -> None:
 
 
 def enrollment_started(started: Started) -> EnrollmentStarted:
-    about, parameters = started.enrollment, started.enrollment.parameters
-    code = segno.make_qr(started.shown.uri)
+    about = started.enrollment
+    columns = columns_of(about.parameters)
     return EnrollmentStarted(
         enrollment_id=about.enrollment_id,
         factor=about.factor,
-        otpauth_uri=started.shown.uri,
-        key=started.shown.key,
-        qr_png=code.png_data_uri(scale=_SCALE, border=_BORDER),
-        # A light ground of its own: scanners do not find a code on a dark page.
-        qr_svg=code.svg_inline(scale=_SCALE, border=_BORDER, light="#fff"),
         expires_at=about.expires,
-        algorithm=parameters.algorithm,
-        digits=parameters.digits,
-        period=parameters.period,
+        algorithm=columns.algorithm,
+        digits=columns.digits,
+        period=columns.period,
+        **_shown(started.shown),
     )
+
+
+def _shown(shown: Shown) -> Mapping[str, Any]:
+    match shown:
+        case KeyShown(uri, key):
+            code = segno.make_qr(uri)
+            return {
+                "otpauth_uri": uri,
+                "key": key,
+                "qr_png": code.png_data_uri(scale=_SCALE, border=_BORDER),
+                # A light ground of its own: scanners do not find a code on a dark page.
+                "qr_svg": code.svg_inline(scale=_SCALE, border=_BORDER, light="#fff"),
+            }
+        case CodesShown(codes):
+            return {"codes": codes}
+        case None:
+            return {}
+        case _:
+            assert_never(shown)
+
+
+def handover_shown(out: HandedOut) -> HandoverShown:
+    return HandoverShown(link_token=out.token, code=out.code, expires_at=out.expires)
 
 
 def enrollment_shown(about: Enrollment, now: datetime) -> EnrollmentShown:
@@ -63,6 +89,8 @@ def confirmation_answer(confirmed: Confirmed) -> ConfirmationAnswer:
         factor=confirmed.enrollment.factor,
         recovery_ticket=confirmed.ticket,
         confirmed_at=confirmed.at,
+        presence=confirmed.presence,
+        second_method_advised=confirmed.second_method_advised,
     )
 
 

@@ -1,4 +1,4 @@
-"""List authenticators, and remove them."""
+"""List authenticators, name them, and remove them."""
 
 from typing import Annotated
 from uuid import UUID
@@ -12,10 +12,12 @@ from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.enrollment.api.answers import authenticator_shown, never_stored
 from services.enrollment.api.problems import accepted
+from services.enrollment.api.receipts import Receipt
 from services.enrollment.api.schemas import (
     AuthenticatorList,
     AuthenticatorSearch,
     AuthenticatorShown,
+    NameBody,
     Removal,
 )
 from services.enrollment.domain.authenticator import Status
@@ -39,13 +41,17 @@ def authenticator_routes(
         summary="Switch off the second step",
         description="Removes all authenticators of a subject, where no application of the tenant"
         " requires any. A key that may help people acts as an administrator, any other one as the"
-        " person; the rules say who may.",
+        " person, who shows a factor; the rules say who may.",
         responses={202: {"model": Removal}, **documented(401, 403, 404, 409, 422, 503)},
     )
     async def remove_all_authenticators(
-        body: AuthenticatorSearch, response: Response, caller: Annotated[Caller, may_disable]
+        body: AuthenticatorSearch,
+        response: Response,
+        caller: Annotated[Caller, may_disable],
+        receipt: Receipt = None,
     ) -> Removal:
-        status = accepted(await disable(caller, body.subject, by=_acts_as(caller)))
+        by = _acts_as(caller)
+        status = accepted(await disable(caller, body.subject, by=by, receipt=receipt))
         return _removal(status, response)
 
     @router.post("/search", responses=documented(401, 403, 404, 422, 503))
@@ -63,17 +69,31 @@ def authenticator_routes(
             accepted(await authenticators.one(caller.tenant_id, authenticator_id))
         )
 
+    @router.patch("/{authenticator_id}", responses=documented(401, 403, 404, 410, 422))
+    async def rename_authenticator(
+        authenticator_id: UUID, body: NameBody, caller: Annotated[Caller, may_enroll]
+    ) -> AuthenticatorShown:
+        tenant = caller.tenant_id
+        renamed = await authenticators.rename(tenant, authenticator_id, body.name)
+        return authenticator_shown(accepted(renamed))
+
     @router.delete(
         "/{authenticator_id}",
-        description="The last one stays (403 `not_allowed_to_disable`) where a rule that may be"
-        " about the subject requires nothing and leaves switching it off to somebody else: for"
-        " the last one there is `removal`, which knows whom the rules are about.",
-        responses={202: {"model": Removal}, **documented(401, 403, 404, 422, 503)},
+        description="The person shows a factor, by `Watchword-Receipt`; a key that may help people"
+        " needs none. The last one stays where a rule that may be about the subject requires one"
+        " (409 `mandatory`), or leaves switching it off to somebody else (403"
+        " `not_allowed_to_disable`): for the last one there is `removal`, which knows whom the"
+        " rules are about.",
+        responses={202: {"model": Removal}, **documented(401, 403, 404, 409, 422, 503)},
     )
     async def remove_authenticator(
-        authenticator_id: UUID, response: Response, caller: Annotated[Caller, may_enroll]
+        authenticator_id: UUID,
+        response: Response,
+        caller: Annotated[Caller, may_enroll],
+        receipt: Receipt = None,
     ) -> Removal:
-        status = accepted(await remove.one(caller.tenant_id, authenticator_id, by=_acts_as(caller)))
+        by = _acts_as(caller)
+        status = accepted(await remove.one(caller, authenticator_id, by=by, receipt=receipt))
         return _removal(status, response)
 
     return router

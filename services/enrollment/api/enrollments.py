@@ -1,4 +1,4 @@
-"""Start an enrollment, look at it, confirm it."""
+"""Start an enrollment, look at it, go on with it elsewhere, confirm it."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,22 +13,30 @@ from services.enrollment.api.answers import (
     confirmation_answer,
     enrollment_shown,
     enrollment_started,
+    handover_shown,
     never_stored,
 )
 from services.enrollment.api.problems import accepted
+from services.enrollment.api.receipts import Receipt
 from services.enrollment.api.schemas import (
+    CodeBody,
     ConfirmationAnswer,
     ConfirmationBody,
+    ContinuationBody,
     EnrollmentBody,
     EnrollmentShown,
     EnrollmentStarted,
+    HandoverShown,
 )
+from services.enrollment.domain.proof import Answer
+from services.enrollment.domain.wishes import Wish
 from services.enrollment.use_cases.confirm import Confirm
-from services.enrollment.use_cases.enroll import Enroll, Wish
+from services.enrollment.use_cases.enroll import Enroll
+from services.enrollment.use_cases.handovers import Handovers
 
 
 def enrollment_routes(
-    enroll: Enroll, confirm: Confirm, *, find: FindCaller, clock: Clock
+    enroll: Enroll, confirm: Confirm, handovers: Handovers, *, find: FindCaller, clock: Clock
 ) -> APIRouter:
     """Make the routes under /v1/enrollments; only the application that began one finds it."""
     router = APIRouter(
@@ -36,12 +44,34 @@ def enrollment_routes(
     )
     may_enroll = Depends(caller_with(Scope.ENROLL, find))
 
-    @router.post("", status_code=201, responses=documented(401, 403, 404, 409, 422, 503))
+    @router.post(
+        "",
+        status_code=201,
+        response_model_exclude_none=True,
+        description="Whoever has an authenticator with codes already shows it first: verify a code"
+        " with a `receipt`, and send that as `Watchword-Receipt`.",
+        responses=documented(401, 403, 404, 409, 422, 503),
+    )
     async def start_enrollment(
-        body: EnrollmentBody, caller: Annotated[Caller, may_enroll]
+        body: EnrollmentBody, caller: Annotated[Caller, may_enroll], receipt: Receipt = None
     ) -> EnrollmentStarted:
-        wish = Wish(body.subject, factor=body.factor, name=body.name)
+        wish = Wish(body.subject, body.factor, body.choice, name=body.name, receipt=receipt)
         return enrollment_started(accepted(await enroll(caller, wish)))
+
+    @router.post(
+        "/continuation",
+        response_model_exclude_none=True,
+        description="On the other device: what was shown on the first one, once more.",
+        responses=documented(401, 403, 404, 410, 422, 503),
+    )
+    async def continue_enrollment(
+        body: ContinuationBody, caller: Annotated[Caller, may_enroll]
+    ) -> EnrollmentStarted:
+        if isinstance(body, CodeBody):
+            return enrollment_started(
+                accepted(await handovers.by_code(caller, body.subject, body.code))
+            )
+        return enrollment_started(accepted(await handovers.by_link(caller, body.link_token)))
 
     @router.get("/{enrollment_id}", responses=documented(401, 403, 404, 422))
     async def show_enrollment(
@@ -50,11 +80,24 @@ def enrollment_routes(
         return enrollment_shown(accepted(await enroll.status(caller, enrollment_id)), clock())
 
     @router.post(
+        "/{enrollment_id}/handover",
+        status_code=201,
+        description="Makes a link and a code with which the enrollment goes on on another device."
+        " Either is good once, for ten minutes; asking again makes the former ones void.",
+        responses=documented(401, 403, 404, 410, 422),
+    )
+    async def hand_enrollment_over(
+        enrollment_id: UUID, caller: Annotated[Caller, may_enroll]
+    ) -> HandoverShown:
+        return handover_shown(accepted(await handovers.hand_out(caller, enrollment_id)))
+
+    @router.post(
         "/{enrollment_id}/confirmation", responses=documented(401, 403, 404, 409, 410, 422)
     )
     async def confirm_enrollment(
         enrollment_id: UUID, body: ConfirmationBody, caller: Annotated[Caller, may_enroll]
     ) -> ConfirmationAnswer:
-        return confirmation_answer(accepted(await confirm(caller, enrollment_id, body.code)))
+        answer = Answer(body.code, body.next_code)
+        return confirmation_answer(accepted(await confirm(caller, enrollment_id, answer)))
 
     return router

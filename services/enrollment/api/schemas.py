@@ -1,15 +1,19 @@
 """Request and response bodies of the public routes."""
 
+from base64 import b32decode
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Algorithm, Factor
 from services.enrollment.domain import authenticator, enrollment
+from services.enrollment.domain.hotp import Hotp
 from services.enrollment.domain.name import LONGEST, is_name
+from services.enrollment.domain.otp import SHORTEST_SECRET
+from services.enrollment.domain.wishes import Choice, ChosenPin, NewCodes, NewKey, TokenSeed
 
 # A body that is refused must not be quoted: it may hold a code or a name.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -21,36 +25,117 @@ def _name(text: str) -> str:
     return text
 
 
+def _seed(text: str) -> str:
+    if len(read_seed(text)) < SHORTEST_SECRET:
+        raise ValueError("shorter than 128 bits")
+    return text
+
+
+def read_seed(text: str) -> bytes:
+    """Return the bytes of a seed in base32 without padding."""
+    return b32decode(text + "=" * (-len(text) % 8))
+
+
 Name = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=LONGEST),
     AfterValidator(_name),
 ]
-Code = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")]
+Code = Annotated[
+    str,
+    StringConstraints(
+        strict=True,
+        pattern=r"^([0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5})$",
+    ),
+]
+Seed = Annotated[
+    str,
+    StringConstraints(strict=True, pattern=r"^[A-Z2-7]{26,104}$"),
+    AfterValidator(_seed),
+]
 
 
-class EnrollmentBody(BaseModel):
-    """Who enrolls what; `name` is what the person calls it."""
+class _Somebody(BaseModel):
+    """Who enrolls something; `name` is what the person calls it."""
 
     model_config = _STRICT
     subject: SubjectName
-    factor: Literal[Factor.TOTP]
     name: Name | None = None
 
 
+class TotpBody(_Somebody):
+    """An authenticator app, with a key that is made here."""
+
+    factor: Literal[Factor.TOTP]
+
+    @property
+    def choice(self) -> Choice:
+        """Return what is to be enrolled."""
+        return NewKey()
+
+
+class HotpBody(_Somebody):
+    """A hardware token, by its seed in base32 and the counter of its next code."""
+
+    factor: Literal[Factor.HOTP]
+    seed: Seed
+    counter: Annotated[int, Field(strict=True, ge=0, lt=2**48)] = 0
+    digits: Annotated[int, Field(strict=True, ge=6, le=8)] = 6
+    algorithm: Algorithm = Algorithm.SHA1
+
+    @property
+    def choice(self) -> Choice:
+        """Return what is to be enrolled."""
+        parameters = Hotp(self.algorithm, self.digits, self.counter)
+        return TokenSeed(read_seed(self.seed), parameters)
+
+
+class PinBody(_Somebody):
+    """A PIN; it is confirmed by typing it a second time."""
+
+    factor: Literal[Factor.PIN]
+    pin: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$")]
+
+    @property
+    def choice(self) -> Choice:
+        """Return what is to be enrolled."""
+        return ChosenPin(self.pin)
+
+
+class RecoveryCodeBody(_Somebody):
+    """A card of ten codes; it is confirmed by one of them, which is spent by that."""
+
+    factor: Literal[Factor.RECOVERY_CODE]
+
+    @property
+    def choice(self) -> Choice:
+        """Return what is to be enrolled."""
+        return NewCodes()
+
+
+EnrollmentBody = Annotated[
+    TotpBody | HotpBody | PinBody | RecoveryCodeBody, Field(discriminator="factor")
+]
+
+
 class EnrollmentStarted(BaseModel):
-    """What to show the person, this once; `qr_png` is a data URI, `qr_svg` an inline element."""
+    """What to show the person, this once; what a factor does not have is left out.
+
+    totp: the URI, the key to type, the QR code as a data URI and as an inline element.
+    recovery_code: the codes.
+    """
 
     enrollment_id: UUID
     factor: Factor
-    otpauth_uri: str
-    key: str
-    qr_png: str
-    qr_svg: str
     expires_at: datetime
-    algorithm: Algorithm
-    digits: int
-    period: int
+    algorithm: Algorithm | None = None
+    digits: int | None = None
+    period: int | None = None
+    otpauth_uri: str | None = None
+    key: str | None = None
+    qr_png: str | None = None
+    qr_svg: str | None = None
+    codes: tuple[str, ...] | None = None
 
 
 class EnrollmentShown(BaseModel):
@@ -65,19 +150,65 @@ class EnrollmentShown(BaseModel):
 
 
 class ConfirmationBody(BaseModel):
-    """The code that the authenticator shows now."""
+    """The proof: the code shown now, or the PIN again, or one of the codes.
+
+    A token whose button was often pressed for nothing needs two codes in a row.
+    """
 
     model_config = _STRICT
     code: Code
+    next_code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,8}$")] | None = None
 
 
 class ConfirmationAnswer(BaseModel):
-    """The authenticator counts from now on; the ticket is good for one recovery key."""
+    """The authenticator counts from now on; the ticket is good for one recovery key.
+
+    `presence` is a receipt for `Watchword-Receipt`, good once within ten minutes, to enroll a
+    second method at once: that is advised where this is the only one.
+    """
 
     authenticator_id: UUID
     factor: Factor
     recovery_ticket: str
     confirmed_at: datetime
+    presence: str
+    second_method_advised: bool
+
+
+class HandoverShown(BaseModel):
+    """For the other device: `link_token` for a link, or `code`, typed with the subject's name."""
+
+    link_token: str
+    code: str
+    expires_at: datetime
+
+
+class LinkBody(BaseModel):
+    """The token of a link that was opened on the other device."""
+
+    model_config = _STRICT
+    link_token: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{22}$")]
+
+
+class CodeBody(BaseModel):
+    """The code that was typed on the other device, and who the subject is."""
+
+    model_config = _STRICT
+    subject: SubjectName
+    code: Annotated[
+        str,
+        StringConstraints(strict=True, pattern=r"^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"),
+    ]
+
+
+ContinuationBody = LinkBody | CodeBody
+
+
+class NameBody(BaseModel):
+    """What the person calls it from now on; null for nothing."""
+
+    model_config = _STRICT
+    name: Name | None
 
 
 class AuthenticatorSearch(BaseModel):

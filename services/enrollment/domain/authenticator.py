@@ -1,13 +1,19 @@
 """An authenticator from its confirmation to its end."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from contracts.vocabulary import Factor
+from services.enrollment.domain.enrollment import MOST_AUTHENTICATORS, MOST_CODE_AUTHENTICATORS
 
 FIRST_EPOCH = 1
+# Verification judges their codes, so that a person can show that they have one.
+WITH_CODES = frozenset({Factor.TOTP, Factor.HOTP, Factor.PIN, Factor.RECOVERY_CODE})
+# A new one takes the place of the one before: nobody keeps two PINs apart, or two cards of codes.
+ONLY_ONE = frozenset({Factor.PIN, Factor.RECOVERY_CODE})
 
 
 class Status(StrEnum):
@@ -29,3 +35,20 @@ class Authenticator:
     status: Status
     enrolled_at: datetime
     reset_id: UUID | None
+
+
+def has_room(active: Iterable[Factor], factor: Factor) -> bool:
+    """Tell whether somebody who has these may have one more."""
+    others = [one for one in active if one not in ONLY_ONE or one is not factor]
+    with_codes = [one for one in others if one in WITH_CODES]
+    if factor in WITH_CODES and len(with_codes) >= MOST_CODE_AUTHENTICATORS:
+        return False
+    return len(others) < MOST_AUTHENTICATORS
+
+
+def is_last(active: Iterable[Authenticator], removed: Authenticator) -> bool:
+    """Tell whether nothing that a login can be proved by is left without this one."""
+    left = [one for one in active if one.authenticator_id != removed.authenticator_id]
+    return not left or (
+        removed.factor in WITH_CODES and not any(one.factor in WITH_CODES for one in left)
+    )

@@ -6,12 +6,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from contracts.vocabulary import Factor
-from services.enrollment.domain.totp import TotpParameters
+from services.enrollment.domain.parameters import Parameters
 
 LIFETIME = timedelta(minutes=10)
 TRIES = 5
-# Verification computes the codes of all of them for every guess.
-MOST_AUTHENTICATORS = 5
+MOST_AUTHENTICATORS = 10
+# Verification looks at all of these for every guess.
+MOST_CODE_AUTHENTICATORS = 5
 
 
 class Status(StrEnum):
@@ -33,7 +34,7 @@ class Enrollment:
     subject_ref: UUID
     application_id: UUID
     factor: Factor
-    parameters: TotpParameters
+    parameters: Parameters
     status: Status
     tries_left: int
     expires: datetime

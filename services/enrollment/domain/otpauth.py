@@ -8,7 +8,7 @@ from base64 import b32encode
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from services.enrollment.domain.totp import TotpParameters
+from services.enrollment.domain.totp import Totp
 
 # Percent-encoded; so the QR code stays coarse enough for a phone's camera (version 20 or less).
 _LONGEST_ISSUER = 120
@@ -18,14 +18,14 @@ _COLON = "\N{MODIFIER LETTER COLON}"
 
 
 @dataclass(frozen=True)
-class Shown:
+class KeyShown:
     """What is shown once: the URI for a QR code, and the same key for typing, in groups of four."""
 
     uri: str = field(repr=False)
     key: str = field(repr=False)
 
 
-def shown(secret: bytes, parameters: TotpParameters, *, issuer: str, label: str) -> Shown:
+def key_shown(secret: bytes, parameters: Totp, *, issuer: str, label: str) -> KeyShown:
     """Return what carries this secret into an app, as `issuer` and `label` of the entry."""
     key = b32encode(secret).decode().rstrip("=")
     issuer = _fitting(issuer.replace(":", _COLON), longest=_LONGEST_ISSUER)
@@ -40,7 +40,7 @@ def shown(secret: bytes, parameters: TotpParameters, *, issuer: str, label: str)
     }
     name = f"{quote(issuer, safe='')}:{quote(label, safe='')}"
     uri = f"otpauth://totp/{name}?{urlencode(query, quote_via=quote, safe='')}"
-    return Shown(uri, key=_in_groups(key))
+    return KeyShown(uri, key=_in_groups(key))
 
 
 def _fitting(text: str, *, longest: int) -> str:

@@ -8,6 +8,7 @@ from services.enrollment.domain.authenticator import FIRST_EPOCH
 SECRET = "pending secret"  # noqa: S105 - the name of a purpose
 NAME = "authenticator name"
 CONFIRMATION = "confirmation"
+HANDOVER = "handover"
 
 
 def secret_place(
@@ -18,6 +19,6 @@ def secret_place(
     return (SECRET, *owner, factor.value, str(FIRST_EPOCH))
 
 
-def name_place(tenant: UUID, subject_ref: UUID, *, authenticator_id: UUID) -> tuple[str, ...]:
-    """Return where an authenticator's name belongs."""
-    return (NAME, str(tenant), str(subject_ref), str(authenticator_id))
+def name_place(tenant: UUID, subject_ref: UUID, *, owner: UUID) -> tuple[str, ...]:
+    """Return where the name of an authenticator, or the label of an enrollment, belongs."""
+    return (NAME, str(tenant), str(subject_ref), str(owner))

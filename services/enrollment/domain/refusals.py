@@ -13,8 +13,13 @@ class Refusal(Enum):
     SUBJECT_UNKNOWN = "subject unknown"
     POLICY_UNKNOWN = "policy unknown"
     POLICY_UNREACHABLE = "policy unreachable"
+    VERIFICATION_UNREACHABLE = "verification unreachable"
     FACTOR_NOT_ALLOWED = "factor not allowed"
+    WEAK_PIN = "weak pin"
     TOO_MANY_AUTHENTICATORS = "too many authenticators"
+    NOT_PRESENT = "not present"
+    RECEIPT_REFUSED = "receipt refused"
+    MALFORMED_CODE = "malformed code"
     GONE = "gone"
     ALREADY_CONFIRMED = "already confirmed"
     CLAIMED_BY_ANOTHER = "claimed by another"
@@ -29,6 +34,6 @@ class StaysOn:
 
 @dataclass(frozen=True)
 class WrongCode:
-    """The code did not confirm the enrollment, which allows so many more tries."""
+    """The code did not hold; there are so many more tries."""
 
     tries_left: int

@@ -1,26 +1,17 @@
 """Time-based one-time passwords (RFC 6238), as far as confirming an enrollment needs them."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.vocabulary import Algorithm
+from services.enrollment.domain.otp import code_at, is_code, last_match
 
 # One step either side: clocks differ and people type slowly (RFC 6238 section 5.2).
 WINDOW = 1
-# RFC 4226 section 4, R6: 160 bits are recommended.
-SECRET_LENGTH = 20
-
-_HASHES = {
-    Algorithm.SHA1: hashlib.sha1,
-    Algorithm.SHA256: hashlib.sha256,
-    Algorithm.SHA512: hashlib.sha512,
-}
 
 
 @dataclass(frozen=True)
-class TotpParameters:
+class Totp:
     """How the codes of one authenticator are made; `period` is in seconds."""
 
     algorithm: Algorithm
@@ -29,36 +20,16 @@ class TotpParameters:
 
 
 # Many authenticator apps ignore what the URI says and assume exactly these.
-STANDARD = TotpParameters(Algorithm.SHA1, digits=6, period=30)
+STANDARD = Totp(Algorithm.SHA1, digits=6, period=30)
 
 
-def is_code(text: str, *, digits: int) -> bool:
-    """Tell whether the text is exactly `digits` ASCII digits; nothing is trimmed or translated."""
-    return len(text) == digits and text.isascii() and text.isdigit()
-
-
-def code_at(secret: bytes, step: int, parameters: TotpParameters) -> str:
-    """Return the code of one time step (RFC 4226 section 5.3)."""
-    counter = step.to_bytes(8, "big")
-    mac = hmac.new(secret, counter, _HASHES[parameters.algorithm]).digest()
-    offset = mac[-1] & 0x0F
-    number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
-    return str(number % 10**parameters.digits).zfill(parameters.digits)
-
-
-def matching_step(
-    secret: bytes, code: str, *, parameters: TotpParameters, at: datetime
-) -> int | None:
-    """Return the newest step of the window whose code this is, or None.
-
-    Every step of the window is computed and compared in constant time.
-    """
-    if not is_code(code, digits=parameters.digits):
+def matching_step(secret: bytes, code: str, *, parameters: Totp, at: datetime) -> int | None:
+    """Return the newest step of the window whose code this is, or None."""
+    algorithm, digits = parameters.algorithm, parameters.digits
+    if not is_code(code, digits=digits):
         return None
     now = int(at.timestamp()) // parameters.period
-    matched = None
-    for step in range(now - WINDOW, now + WINDOW + 1):
-        expected = code_at(secret, step, parameters)
-        if hmac.compare_digest(expected.encode(), code.encode()):
-            matched = step
-    return matched
+    steps = range(now - WINDOW, now + WINDOW + 1)
+    made = [code_at(secret, step, algorithm=algorithm, digits=digits) for step in steps]
+    place = last_match((code,), made)
+    return steps[place] if place is not None else None

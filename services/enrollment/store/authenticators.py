@@ -11,6 +11,7 @@ from contracts.vocabulary import Factor
 from libs.postgres.pool import Connection
 from services.enrollment.domain.authenticator import FIRST_EPOCH, Authenticator, Status
 from services.enrollment.domain.enrollment import Enrollment
+from services.enrollment.domain.parameters import columns_of
 from services.enrollment.store.enrollments import Seals
 
 _COLUMNS = "id, subject_ref, factor, epoch, status, enrolled_at, reset_id, sealed_name"
@@ -28,6 +29,7 @@ async def add_authenticator(
     tx: Connection, tenant: UUID, enrollment: Enrollment, *, seals: Seals, last_step: int
 ) -> None:
     """Store what a confirmed enrollment became; its id lets it become one only."""
+    columns = columns_of(enrollment.parameters)
     await tx.execute(
         "INSERT INTO authenticator (tenant_id, id, subject_ref, factor, algorithm, digits, period,"
         " epoch, status, last_step, sealed, sealed_name, enrolled_at)"
@@ -36,9 +38,9 @@ async def add_authenticator(
         enrollment.authenticator_id,
         enrollment.subject_ref,
         enrollment.factor,
-        enrollment.parameters.algorithm,
-        enrollment.parameters.digits,
-        enrollment.parameters.period,
+        columns.algorithm,
+        columns.digits,
+        columns.period,
         FIRST_EPOCH,
         last_step,
         seals.secret,
@@ -47,13 +49,13 @@ async def add_authenticator(
     )
 
 
-async def count_active(tx: Connection, subject_ref: UUID) -> int:
-    """Return how many active authenticators a subject has."""
-    count: int = await tx.fetchval(
-        "SELECT count(*) FROM authenticator WHERE subject_ref = $1 AND status = 'active'",
+async def active_factors(tx: Connection, subject_ref: UUID) -> list[Factor]:
+    """Return the factors of a subject's active authenticators, one for each."""
+    rows = await tx.fetch(
+        "SELECT factor FROM authenticator WHERE subject_ref = $1 AND status = 'active'",
         subject_ref,
     )
-    return count
+    return [Factor(row["factor"]) for row in rows]
 
 
 async def find_authenticator(tx: Connection, authenticator_id: UUID) -> StoredAuthenticator | None:
@@ -86,6 +88,17 @@ async def lock_with_status(
         status,
     )
     return [_stored(row).authenticator for row in rows]
+
+
+async def save_name(tx: Connection, authenticator_id: UUID, sealed: bytes | None) -> bool:
+    """Store what an authenticator is called now; False where there is none any more."""
+    saved = await tx.fetchval(
+        "UPDATE authenticator SET sealed_name = $2 WHERE id = $1 AND status = 'active'"
+        " RETURNING true",
+        authenticator_id,
+        sealed,
+    )
+    return bool(saved)
 
 
 async def save_removal(tx: Connection, removed: Authenticator, *, due: datetime) -> None:

@@ -6,7 +6,6 @@ from uuid import UUID
 from contracts.vocabulary import Algorithm, Factor
 from libs.postgres.pool import Connection
 from services.enrollment.domain.authenticator import Status
-from services.enrollment.domain.totp import TotpParameters
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,9 @@ class StoredCredential:
     subject_ref: UUID
     factor: Factor
     epoch: int
-    parameters: TotpParameters
+    algorithm: Algorithm | None
+    digits: int | None
+    period: int | None
     last_step: int
     status: Status
     claimed_by: UUID | None
@@ -36,9 +37,9 @@ async def lock_credential(tx: Connection, authenticator_id: UUID) -> StoredCrede
         subject_ref=row["subject_ref"],
         factor=Factor(row["factor"]),
         epoch=row["epoch"],
-        parameters=TotpParameters(
-            Algorithm(row["algorithm"]), digits=row["digits"], period=row["period"]
-        ),
+        algorithm=Algorithm(row["algorithm"]) if row["algorithm"] is not None else None,
+        digits=row["digits"],
+        period=row["period"],
         last_step=row["last_step"],
         status=Status(row["status"]),
         claimed_by=row["claimed_by"],

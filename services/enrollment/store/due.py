@@ -13,13 +13,16 @@ _KEPT = timedelta(days=1)
 async def forget_enrollments(pool: Pool, *, now: datetime) -> None:
     """Erase what is sealed of enrollments that expired; a day later, all of them."""
     await pool.execute(
-        "UPDATE enrollment SET sealed = NULL, sealed_name = NULL, confirmed_code = NULL,"
+        "UPDATE enrollment SET sealed = NULL, sealed_name = NULL, sealed_label = NULL,"
+        " confirmed_code = NULL,"
         " status = CASE status WHEN 'pending' THEN 'expired' ELSE status END"
         " WHERE expires <= $1 AND expires > $2 AND status IN ('pending', 'confirmed')",
         now,
         now - _KEPT,
     )
     await pool.execute("DELETE FROM enrollment WHERE expires <= $1", now - _KEPT)
+    await pool.execute("DELETE FROM handover WHERE expires <= $1", now)
+    await pool.execute("DELETE FROM presence WHERE expires <= $1", now)
 
 
 async def take_revocations(pool: Pool, *, now: datetime, most: int) -> list[tuple[UUID, UUID]]:

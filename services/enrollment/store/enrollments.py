@@ -9,15 +9,16 @@ import asyncpg
 from contracts.vocabulary import Algorithm, Factor
 from libs.postgres.pool import Connection
 from services.enrollment.domain.enrollment import Enrollment, Status
-from services.enrollment.domain.totp import TotpParameters
+from services.enrollment.domain.parameters import Columns, columns_of, parameters_of
 
 
 @dataclass(frozen=True)
 class Seals:
-    """The secret and the name as they are stored; a secret that was erased is None."""
+    """The secret and the texts as they are stored; what was erased is None."""
 
     secret: bytes | None = field(repr=False)
     name: bytes | None = field(repr=False)
+    label: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,21 @@ async def add_enrollment(
     """Store an enrollment of a locked subject."""
     await tx.execute(
         "INSERT INTO enrollment (tenant_id, id, authenticator_id, subject_ref, application_id,"
-        " factor, algorithm, digits, period, status, tries_left, sealed, sealed_name, started,"
-        " expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        " factor, algorithm, digits, period, counter, status, tries_left, sealed, sealed_name,"
+        " sealed_label, started, expires) VALUES"
+        " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         tenant,
         enrollment.enrollment_id,
         enrollment.authenticator_id,
         enrollment.subject_ref,
         enrollment.application_id,
         enrollment.factor,
-        enrollment.parameters.algorithm,
-        enrollment.parameters.digits,
-        enrollment.parameters.period,
+        *columns_of(enrollment.parameters),
         enrollment.status,
         enrollment.tries_left,
         seals.secret,
         seals.name,
+        seals.label,
         started,
         enrollment.expires,
     )
@@ -97,7 +98,8 @@ async def save_wrong_code(tx: Connection, enrollment: Enrollment) -> None:
     await tx.execute(
         "UPDATE enrollment SET tries_left = $2, status = $3,"
         " sealed = CASE WHEN $3 = 'pending' THEN sealed END,"
-        " sealed_name = CASE WHEN $3 = 'pending' THEN sealed_name END WHERE id = $1",
+        " sealed_name = CASE WHEN $3 = 'pending' THEN sealed_name END,"
+        " sealed_label = CASE WHEN $3 = 'pending' THEN sealed_label END WHERE id = $1",
         enrollment.enrollment_id,
         enrollment.tries_left,
         enrollment.status.value,
@@ -108,7 +110,7 @@ async def save_confirmed(tx: Connection, enrollment: Enrollment, *, code_digest:
     """Store that an enrollment was confirmed; what was sealed is the authenticator's now."""
     await tx.execute(
         "UPDATE enrollment SET status = 'confirmed', confirmed_at = $2, confirmed_code = $3,"
-        " sealed = NULL, sealed_name = NULL WHERE id = $1",
+        " sealed = NULL, sealed_name = NULL, sealed_label = NULL WHERE id = $1",
         enrollment.enrollment_id,
         enrollment.confirmed_at,
         code_digest,
@@ -118,8 +120,8 @@ async def save_confirmed(tx: Connection, enrollment: Enrollment, *, code_digest:
 async def cancel_enrollments(tx: Connection, subject_ref: UUID) -> None:
     """End what a locked subject has begun to enroll, and erase its secrets."""
     await tx.execute(
-        "UPDATE enrollment SET status = 'cancelled', sealed = NULL, sealed_name = NULL"
-        " WHERE subject_ref = $1 AND status = 'pending'",
+        "UPDATE enrollment SET status = 'cancelled', sealed = NULL, sealed_name = NULL,"
+        " sealed_label = NULL WHERE subject_ref = $1 AND status = 'pending'",
         subject_ref,
     )
 
@@ -132,14 +134,22 @@ def _stored(row: asyncpg.Record) -> StoredEnrollment:
             subject_ref=row["subject_ref"],
             application_id=row["application_id"],
             factor=Factor(row["factor"]),
-            parameters=TotpParameters(
-                Algorithm(row["algorithm"]), digits=row["digits"], period=row["period"]
-            ),
+            parameters=parameters_of(_columns(row)),
             status=Status(row["status"]),
             tries_left=row["tries_left"],
             expires=row["expires"],
             confirmed_at=row["confirmed_at"],
         ),
-        seals=Seals(row["sealed"], row["sealed_name"]),
+        seals=Seals(row["sealed"], row["sealed_name"], row["sealed_label"]),
         confirmed_code=row["confirmed_code"],
+    )
+
+
+def _columns(row: asyncpg.Record) -> Columns:
+    algorithm = row["algorithm"]
+    return Columns(
+        algorithm=Algorithm(algorithm) if algorithm is not None else None,
+        digits=row["digits"],
+        period=row["period"],
+        counter=row["counter"],
     )

@@ -1,18 +1,21 @@
-"""Confirm an enrollment by the current code; only now there is an authenticator."""
+"""Confirm an enrollment by proof of possession; only now there is an authenticator."""
 
 import hmac
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from contracts.topics import EVENTS
+from contracts.vocabulary import Factor
 from libs.clock import Clock
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.callers import Caller
 from services.enrollment.announcements import enrolled
+from services.enrollment.domain.authenticator import ONLY_ONE, Authenticator, has_room
+from services.enrollment.domain.authenticator import Status as Standing
 from services.enrollment.domain.enrollment import (
-    MOST_AUTHENTICATORS,
     Enrollment,
     Status,
     after_wrong_code,
@@ -20,10 +23,11 @@ from services.enrollment.domain.enrollment import (
     may_repeat,
     status_at,
 )
+from services.enrollment.domain.proof import Answer, Proved, is_answer, proved
 from services.enrollment.domain.refusals import Refusal, WrongCode
-from services.enrollment.domain.totp import matching_step
-from services.enrollment.store.authenticators import add_authenticator, count_active
+from services.enrollment.store.authenticators import add_authenticator, lock_with_status
 from services.enrollment.store.enrollments import (
+    Seals,
     StoredEnrollment,
     find_enrollment,
     lock_enrollment,
@@ -31,47 +35,58 @@ from services.enrollment.store.enrollments import (
     save_confirmed,
     save_wrong_code,
 )
+from services.enrollment.use_cases.beginning import SlowWork
+from services.enrollment.use_cases.remove import Remove, remove_all
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.tickets import Tickets
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The authenticator is there; the ticket is good for one recovery key."""
+    """The authenticator is there; the ticket is good for one recovery key.
+
+    `presence` shows for some minutes that the person is there, to enroll a second method with.
+    """
 
     enrollment: Enrollment
     at: datetime
     ticket: str = field(repr=False)
+    presence: str = field(repr=False)
+    second_method_advised: bool
 
 
 @dataclass(frozen=True)
 class _Done:
     enrollment: Enrollment
     at: datetime
+    is_only_one: bool
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """A code, and all that is needed to judge it, made before the transaction."""
+class _Judged:
+    """An answer, and what it proves, found out before the transaction."""
 
     tenant: UUID
-    code: str = field(repr=False)
-    secret: bytes | None = field(repr=False)
     digest: bytes = field(repr=False)
     now: datetime
+    is_answer: bool
+    proved: Proved | None
+    seals: Seals
 
 
 @dataclass(frozen=True)
 class Confirm:
-    """Judges codes that confirm enrollments, one at a time for each subject."""
+    """Judges what confirms enrollments, one at a time for each subject."""
 
     pool: Pool
     sealing: Sealing
     tickets: Tickets
+    remove: Remove
+    slow: SlowWork
     clock: Clock
 
     async def __call__(
-        self, caller: Caller, enrollment_id: UUID, code: str
+        self, caller: Caller, enrollment_id: UUID, answer: Answer
     ) -> Confirmed | WrongCode | Refusal:
         """Return what became of the enrollment; a repeat of what confirmed it is no new one."""
         tenant = caller.tenant_id
@@ -79,62 +94,97 @@ class Confirm:
             seen = await find_enrollment(tx, enrollment_id, caller.application_id)
         if seen is None:
             return Refusal.UNKNOWN
-        answer = await self._answer(tenant, seen, code)
+        about = seen.enrollment.subject_ref
+        judged = await self._judged(tenant, seen, answer)
         async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_subject(tx, tenant, seen.enrollment.subject_ref)
-            outcome = await _judge(tx, await lock_enrollment(tx, enrollment_id), answer)
+            await lock_subject(tx, tenant, about)
+            outcome = await _judge(tx, await lock_enrollment(tx, enrollment_id), judged)
         if not isinstance(outcome, _Done):
             return outcome
-        ticket = self.tickets.issue(tenant, outcome.enrollment, at=outcome.at)
-        return Confirmed(outcome.enrollment, outcome.at, ticket)
+        # What it replaced counts no more, before it is said that this one counts.
+        await self.remove.make_effective(tenant, about)
+        return self._confirmed(tenant, outcome)
 
-    async def _answer(self, tenant: UUID, seen: StoredEnrollment, code: str) -> _Answer:
+    async def _judged(self, tenant: UUID, seen: StoredEnrollment, answer: Answer) -> _Judged:
         # What is sealed never changes until it is erased, so it can be opened before the lock.
-        sealed, about = seen.seals.secret, seen.enrollment
-        secret = await self.sealing.open_secret(tenant, about, sealed) if sealed else None
-        digest = await self.sealing.code_digest(tenant, about, code)
-        return _Answer(tenant, code=code, secret=secret, digest=digest, now=self.clock())
+        about, now, sealed = seen.enrollment, self.clock(), seen.seals.secret
+        has_form, shown, seals = is_answer(about, answer), None, seen.seals
+        if sealed is not None and has_form:
+            secret = await self.sealing.open_secret(tenant, about, sealed)
+            shown = await self._proved(about, secret, answer, now)
+            if shown is not None and shown.secret != secret:
+                kept = await self.sealing.seal_secret(tenant, about, shown.secret)
+                seals = replace(seals, secret=kept)
+        digest = await self.sealing.answer_digest(tenant, about, answer.content)
+        return _Judged(tenant, digest, now, has_form, shown, seals)
+
+    async def _proved(
+        self, about: Enrollment, secret: bytes, answer: Answer, now: datetime
+    ) -> Proved | None:
+        if about.factor is Factor.PIN:
+            return await self.slow(lambda: proved(about, secret, answer, at=now))
+        return proved(about, secret, answer, at=now)
+
+    def _confirmed(self, tenant: UUID, done: _Done) -> Confirmed:
+        return Confirmed(
+            done.enrollment,
+            done.at,
+            ticket=self.tickets.issue(tenant, done.enrollment, at=done.at),
+            presence=self.tickets.presence(done.enrollment, at=done.at),
+            second_method_advised=done.is_only_one,
+        )
 
 
 async def _judge(
-    tx: Connection, stored: StoredEnrollment | None, answer: _Answer
+    tx: Connection, stored: StoredEnrollment | None, judged: _Judged
 ) -> _Done | WrongCode | Refusal:
     if stored is None:
         return Refusal.UNKNOWN
-    status = status_at(stored.enrollment, answer.now)
+    status = status_at(stored.enrollment, judged.now)
     if status is Status.CONFIRMED:
-        return await _repeated(tx, stored, answer)
-    if status is not Status.PENDING or answer.secret is None:
+        return await _repeated(tx, stored, judged)
+    if status is not Status.PENDING:
         return Refusal.GONE
-    return await _confirm(tx, stored, answer, secret=answer.secret)
-
-
-async def _confirm(
-    tx: Connection, stored: StoredEnrollment, answer: _Answer, *, secret: bytes
-) -> _Done | WrongCode | Refusal:
-    about, tenant = stored.enrollment, answer.tenant
-    step = matching_step(secret, answer.code, parameters=about.parameters, at=answer.now)
-    if step is None:
-        left = after_wrong_code(about)
+    if not judged.is_answer:
+        return Refusal.MALFORMED_CODE
+    if judged.proved is None:
+        left = after_wrong_code(stored.enrollment)
         # Returned and not raised: the lost try must be committed.
         await save_wrong_code(tx, left)
         return WrongCode(left.tries_left)
-    if await count_active(tx, about.subject_ref) >= MOST_AUTHENTICATORS:
+    return await _confirm(tx, stored.enrollment, judged, judged.proved)
+
+
+async def _confirm(
+    tx: Connection, about: Enrollment, judged: _Judged, shown: Proved
+) -> _Done | Refusal:
+    tenant, now = judged.tenant, judged.now
+    active = await lock_with_status(tx, about.subject_ref, Standing.ACTIVE)
+    if not has_room([one.factor for one in active], about.factor):
         return Refusal.TOO_MANY_AUTHENTICATORS
-    done = confirmed(about, answer.now)
-    await add_authenticator(tx, tenant, done, seals=stored.seals, last_step=step)
-    await save_confirmed(tx, done, code_digest=answer.digest)
-    await announce(tx, topic=EVENTS.name, event=enrolled(tenant, done, now=answer.now))
-    return _Done(done, answer.now)
+    replaced = [one for one in active if one.factor is about.factor and one.factor in ONLY_ONE]
+    await remove_all(tx, tenant, replaced, reset_id=None, now=now)
+    done = confirmed(about, now)
+    await add_authenticator(tx, tenant, done, seals=judged.seals, last_step=shown.last_step)
+    await save_confirmed(tx, done, code_digest=judged.digest)
+    await announce(tx, topic=EVENTS.name, event=enrolled(tenant, done, now=now))
+    return _Done(done, now, is_only_one=_is_only_one(active, about))
 
 
-async def _repeated(tx: Connection, stored: StoredEnrollment, answer: _Answer) -> _Done | Refusal:
-    """Answer again what was answered before, where the same code asks; guessing costs tries."""
+async def _repeated(tx: Connection, stored: StoredEnrollment, judged: _Judged) -> _Done | Refusal:
+    """Answer again what was answered before, where the same answer asks; guessing costs tries."""
     about, expected = stored.enrollment, stored.confirmed_code
     at = about.confirmed_at
-    if expected is None or at is None or not may_repeat(about, answer.now):
+    if expected is None or at is None or not may_repeat(about, judged.now):
         return Refusal.ALREADY_CONFIRMED
-    if not hmac.compare_digest(expected, answer.digest):
+    if not hmac.compare_digest(expected, judged.digest):
         await save_wrong_code(tx, after_wrong_code(about))
         return Refusal.ALREADY_CONFIRMED
-    return _Done(about, at)
+    active = await lock_with_status(tx, about.subject_ref, Standing.ACTIVE)
+    return _Done(about, at, is_only_one=_is_only_one(active, about))
+
+
+def _is_only_one(active: Sequence[Authenticator], about: Enrollment) -> bool:
+    """Tell whether the person has no other way in, if this one is lost."""
+    others = [one for one in active if one.authenticator_id != about.authenticator_id]
+    return all(one.factor is about.factor and one.factor in ONLY_ONE for one in others)

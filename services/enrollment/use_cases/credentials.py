@@ -70,8 +70,8 @@ class Credentials:
             factor=stored.factor,
             epoch=stored.epoch,
             secret=b64encode(secret).decode(),
-            algorithm=stored.parameters.algorithm,
-            digits=stored.parameters.digits,
-            period=stored.parameters.period,
+            algorithm=stored.algorithm,
+            digits=stored.digits,
+            period=stored.period,
             last_step=stored.last_step,
         )

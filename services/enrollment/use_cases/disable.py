@@ -11,10 +11,10 @@ from libs.web.callers import Caller
 from services.enrollment.announcements import disabled
 from services.enrollment.domain.authenticator import Status
 from services.enrollment.domain.refusals import Refusal, StaysOn
-from services.enrollment.gateways import Policy
 from services.enrollment.store.authenticators import lock_with_status
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject
-from services.enrollment.use_cases.enroll import resolve
+from services.enrollment.use_cases.people import People
+from services.enrollment.use_cases.presences import Presences, absence
 from services.enrollment.use_cases.remove import Remove, remove_all
 from services.enrollment.use_cases.staying_on import disabling_refused
 
@@ -24,24 +24,31 @@ class Disable:
     """Removes all authenticators of a person, unless they would have to enroll again."""
 
     pool: Pool
-    policy: Policy
+    people: People
+    presences: Presences
     remove: Remove
     clock: Clock
 
     async def __call__(
-        self, caller: Caller, subject: str, *, by: Disabler
+        self, caller: Caller, subject: str, *, by: Disabler, receipt: str | None
     ) -> Status | Refusal | StaysOn:
         """Return how far it is; asking again is harmless."""
         tenant, now = caller.tenant_id, self.clock()
-        known = await resolve(self.policy, tenant, subject)
+        known = await self.people.known(tenant, subject)
         if isinstance(known, Refusal):
             return known
+        presence = await self.presences.read(caller, receipt)
+        if isinstance(presence, Refusal):
+            return presence
         about = known.subject_ref
         async with tenant_transaction(self.pool, tenant) as tx:
             refused = await disabling_refused(tx, tenant, known, by=by, now=now)
             if refused is not None:
                 return refused
             await lock_subject(tx, tenant, about)
+            absent = await absence(tx, caller, about, presence)
+            if absent is not None:
+                return absent
             active = await lock_with_status(tx, about, Status.ACTIVE)
             removed = await remove_all(tx, tenant, active, reset_id=None, now=now)
             await cancel_enrollments(tx, about)

@@ -12,8 +12,10 @@ from contracts.topics import EVENTS
 from libs.clock import Clock
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
+from libs.web.callers import Caller
 from services.enrollment.announcements import authenticator_removed, reset_applied
-from services.enrollment.domain.authenticator import Authenticator, Status
+from services.enrollment.domain.authenticator import Authenticator, Status, is_last
+from services.enrollment.domain.presence import Presence
 from services.enrollment.domain.refusals import Refusal, StaysOn
 from services.enrollment.gateways import Verification
 from services.enrollment.store.authenticators import (
@@ -25,6 +27,7 @@ from services.enrollment.store.authenticators import (
 )
 from services.enrollment.store.due import take_revocations
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
+from services.enrollment.use_cases.presences import Presences, absence
 from services.enrollment.use_cases.staying_on import last_one_refused
 
 # Whoever removes tells verification at once; the worker comes only where that did not succeed.
@@ -39,31 +42,56 @@ class Remove:
     pool: Pool
     worker_pool: Pool
     verification: Verification
+    presences: Presences
     clock: Clock
 
     async def one(
-        self, tenant: UUID, authenticator_id: UUID, *, by: Disabler
+        self, caller: Caller, authenticator_id: UUID, *, by: Disabler, receipt: str | None
     ) -> Status | Refusal | StaysOn:
         """Remove an authenticator and return its status; asking again is harmless.
 
-        To remove the last one switches the second step off where nothing requires it.
+        To remove the last one switches the second step off, which is not everywhere allowed.
         """
+        tenant, about = caller.tenant_id, authenticator_id
         async with tenant_transaction(self.pool, tenant) as tx:
-            stored = await find_authenticator(tx, authenticator_id)
+            stored = await find_authenticator(tx, about)
         if stored is None:
             return Refusal.UNKNOWN
-        subject_ref, now = stored.authenticator.subject_ref, self.clock()
-        async with tenant_transaction(self.pool, tenant) as tx:
-            await lock_subject(tx, tenant, subject_ref)
-            active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
-            wanted = [one for one in active if one.authenticator_id == authenticator_id]
-            if wanted == active and wanted:
-                refused = await last_one_refused(tx, tenant, subject_ref, by=by, now=now)
-                if refused is not None:
-                    return refused
-            await remove_all(tx, tenant, wanted, reset_id=None, now=now)
-        pending = await self.make_effective(tenant, subject_ref)
-        return Status.REMOVING if authenticator_id in pending else Status.REMOVED
+        if stored.authenticator.status is Status.ACTIVE:
+            presence = await self.presences.read(caller, receipt)
+            if isinstance(presence, Refusal):
+                return presence
+            async with tenant_transaction(self.pool, tenant) as tx:
+                refused = await self._remove(tx, caller, stored.authenticator, by, presence)
+            if refused is not None:
+                return refused
+        pending = await self.make_effective(tenant, stored.authenticator.subject_ref)
+        return Status.REMOVING if about in pending else Status.REMOVED
+
+    async def _remove(
+        self,
+        tx: Connection,
+        caller: Caller,
+        wanted: Authenticator,
+        by: Disabler,
+        presence: Presence | None,
+    ) -> Refusal | StaysOn | None:
+        tenant, about, now = caller.tenant_id, wanted.subject_ref, self.clock()
+        await lock_subject(tx, tenant, about)
+        active = await lock_with_status(tx, about, Status.ACTIVE)
+        removed = [one for one in active if one.authenticator_id == wanted.authenticator_id]
+        if not removed:
+            return None
+        if is_last(active, wanted):
+            refused = await last_one_refused(tx, tenant, about, by=by, now=now)
+            if refused is not None:
+                return refused
+        # Last, because it takes the proof.
+        absent = await absence(tx, caller, about, presence)
+        if absent is not None:
+            return absent
+        await remove_all(tx, tenant, removed, reset_id=None, now=now)
+        return None
 
     async def for_reset(self, tenant: UUID, subject_ref: UUID, *, reset_id: UUID) -> bool:
         """Apply a reset and tell whether none of the old authenticators is accepted any more."""

@@ -8,10 +8,10 @@ from uuid import UUID
 from contracts.vocabulary import Factor
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import key_version, open_seal, seal
-from services.enrollment.domain.authenticator import Authenticator
 from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.places import (
     CONFIRMATION,
+    HANDOVER,
     NAME,
     SECRET,
     name_place,
@@ -48,25 +48,29 @@ class Sealing:
         place = secret_place(tenant, subject_ref, authenticator_id=authenticator_id, factor=factor)
         return await self._open(tenant, SECRET, sealed, place=place)
 
-    async def seal_name(self, tenant: UUID, enrollment: Enrollment, name: str) -> bytes:
-        """Return the name as it is stored, from the enrollment on."""
+    async def seal_name(self, tenant: UUID, subject_ref: UUID, owner: UUID, text: str) -> bytes:
+        """Return the name of an authenticator, or the label of an enrollment, as it is stored."""
         key = await self.data_keys.newest(tenant=tenant, purpose=NAME)
-        about, becomes = enrollment.subject_ref, enrollment.authenticator_id
-        return seal(key, name.encode(), place=name_place(tenant, about, authenticator_id=becomes))
+        return seal(key, text.encode(), place=name_place(tenant, subject_ref, owner=owner))
 
-    async def open_name(self, tenant: UUID, one: Authenticator, sealed: bytes) -> str:
-        """Return the name of an authenticator."""
-        place = name_place(tenant, one.subject_ref, authenticator_id=one.authenticator_id)
+    async def open_name(self, tenant: UUID, subject_ref: UUID, owner: UUID, sealed: bytes) -> str:
+        """Return the text that belongs to an authenticator or an enrollment."""
+        place = name_place(tenant, subject_ref, owner=owner)
         return (await self._open(tenant, NAME, sealed, place=place)).decode()
 
-    async def code_digest(self, tenant: UUID, enrollment: Enrollment, code: str) -> bytes:
+    async def answer_digest(self, tenant: UUID, enrollment: Enrollment, content: bytes) -> bytes:
         """Return what a repeated confirmation is recognised by.
 
         Under the tenant's key: a code has so few bits that its plain digest would be the code.
         """
         key = await self.data_keys.newest(tenant=tenant, purpose=CONFIRMATION)
-        message = enrollment.enrollment_id.bytes + code.encode()
+        message = enrollment.enrollment_id.bytes + content
         return hmac.new(key.key, message, hashlib.sha256).digest()
+
+    async def handover_digest(self, tenant: UUID, kind: str, text: str) -> bytes:
+        """Return what a link or a code for another device is recognised by."""
+        key = await self.data_keys.newest(tenant=tenant, purpose=HANDOVER)
+        return hmac.new(key.key, f"{kind} {text}".encode(), hashlib.sha256).digest()
 
     async def _open(
         self, tenant: UUID, purpose: str, sealed: bytes, *, place: tuple[str, ...]

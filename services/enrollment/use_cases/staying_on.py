@@ -13,7 +13,7 @@ from libs.messaging.copies import copies_of, copy_of
 from libs.postgres.pool import Connection
 from services.enrollment.domain.refusals import Refusal, StaysOn
 from services.enrollment.gateways import KnownSubject
-from services.enrollment.use_cases.enroll import login_of
+from services.enrollment.use_cases.people import login_of
 
 
 async def disabling_refused(
@@ -34,15 +34,14 @@ async def last_one_refused(
 ) -> StaysOn | Refusal | None:
     """Return why the last authenticator of somebody may have to stay.
 
-    What the person is nobody has said here, so that every rule counts that may be about them; where
-    one requires something, they have to enroll again anyway.
+    What the person is nobody has said here, so that every rule counts that may be about them.
     """
     async for policy in _where_people_log_in(tx, tenant):
         if policy is None:
             return Refusal.POLICY_UNKNOWN
-        login = Login(policy.application_id, subject_ref, known=False)
-        if any(_leaves_it_to_others(rule, by) for rule in _perhaps_deciding(policy, login, now)):
-            return StaysOn(DisablingRefused.NOT_ALLOWED)
+        refused = _last_one_refused(policy, subject_ref, by=by, now=now)
+        if refused is not None:
+            return StaysOn(refused)
     return None
 
 
@@ -56,8 +55,23 @@ async def _where_people_log_in(tx: Connection, tenant: UUID) -> AsyncIterator[Po
             yield PolicyState.model_validate(policy) if policy is not None else None
 
 
-def _leaves_it_to_others(rule: Rule, by: Disabler) -> bool:
-    return rule.requirement is not RuleRequirement.REQUIRED and by not in rule.may_disable
+def _last_one_refused(
+    policy: PolicyState, subject_ref: UUID, *, by: Disabler, now: datetime
+) -> DisablingRefused | None:
+    login = Login(policy.application_id, subject_ref, known=False)
+    rules = list(_perhaps_deciding(policy, login, now))
+    # An administrator who takes away what is required has the person enroll anew (C6).
+    is_person = by is Disabler.PERSON
+    otherwise = not any(doubt(rule, login) is None for rule in rules)
+    if is_person and otherwise and policy.own_terms.requirement is RuleRequirement.REQUIRED:
+        return DisablingRefused.MANDATORY
+    for rule in rules:
+        if rule.requirement is RuleRequirement.REQUIRED:
+            if is_person:
+                return DisablingRefused.MANDATORY
+        elif by not in rule.may_disable:
+            return DisablingRefused.NOT_ALLOWED
+    return None
 
 
 def _perhaps_deciding(policy: PolicyState, login: Login, now: datetime) -> Iterator[Rule]:

@@ -1,16 +1,22 @@
 """Policy and verification, as enrollment sees them; both check who calls."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fastapi import Depends, FastAPI
+from joserfc import jws
+from joserfc.jwk import OKPKey
 
 from contracts.internal import (
+    RECEIPT_KEYS,
     RESOLVE_SUBJECT,
     REVOKE,
+    AskReceiptKeys,
     Done,
     InternalRoute,
+    ReceiptKeys,
     ResolvedSubject,
     ResolveSubject,
     Revoke,
@@ -37,6 +43,9 @@ class Neighbours:
     verification_down: bool = False
     revoked: list[Revoke] = field(default_factory=list)
     held: asyncio.Event | None = None
+    # How often verification was asked by which keys receipts are signed.
+    keys_asked: int = 0
+    receipt_key: OKPKey = field(default_factory=lambda: OKPKey.generate_key("Ed25519"))
 
     def policy(self) -> FastAPI:
         app = FastAPI()
@@ -74,7 +83,34 @@ class Neighbours:
             self.revoked.append(body)
             return Done(effective=True)
 
+        @app.post(RECEIPT_KEYS.path, dependencies=[Depends(self._listed(RECEIPT_KEYS))])
+        async def receipt_keys(_body: AskReceiptKeys) -> ReceiptKeys:
+            if self.verification_down:
+                raise Problem(503, "unavailable", "Down")
+            self.keys_asked += 1
+            named = {"kid": self.receipt_key.thumbprint(), "use": "sig", "alg": "Ed25519"}
+            key = self.receipt_key.as_dict(private=False)
+            return ReceiptKeys(keys=(json.dumps({**key, **named}),))
+
         return app
+
+    def receipt(self, application_id: UUID, authenticator_id: UUID | str, **changed: object) -> str:
+        """Sign a receipt as verification does when it has accepted a code just now."""
+        issued = int(self.clock().timestamp())
+        claims: dict[str, object] = {
+            "iss": "watchword",
+            "aud": str(application_id),
+            "iat": issued,
+            "exp": issued + 300,
+            "jti": str(uuid4()),
+            "remembered": False,
+            "authenticator": str(authenticator_id),
+        } | changed
+        typ = "watchword-receipt+jwt"
+        header = {"alg": "Ed25519", "kid": self.receipt_key.thumbprint(), "typ": typ}
+        return jws.serialize_compact(
+            header, json.dumps(claims).encode(), self.receipt_key, algorithms=["Ed25519"]
+        )
 
     def revoked_ids(self) -> list[str]:
         return [str(one.authenticator_id) for body in self.revoked for one in body.authenticators]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 import httpx2
@@ -47,6 +47,8 @@ class World:
     clock: TestClock
     public: httpx2.AsyncClient
     internal: httpx2.AsyncClient
+    # What people have had enrolled here, by their names.
+    held: dict[str, str] = field(default_factory=dict)
 
     async def application(
         self,
@@ -93,10 +95,24 @@ class World:
         return made
 
     async def ask(
-        self, application: Application, method: str, path: str, body: object = None
+        self,
+        application: Application,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        receipt: str | None = None,
     ) -> httpx2.Response:
-        """Send a request as the application."""
+        """Send a request as the application.
+
+        Where nothing is said of a receipt, it had a code of the person verified just now, if there
+        is any; an empty one is none.
+        """
         headers = {"Authorization": f"Bearer {application.key}"}
+        if receipt is None:
+            receipt = self._receipt(application, method, path, body)
+        if receipt:
+            headers["Watchword-Receipt"] = receipt
         content = None if body is None else json.dumps(body)
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -130,6 +146,7 @@ class World:
         answer = await self.confirm(application, enrolling, self.code(enrolling))
         assert answer.status_code == 200, answer.text
         became = answer.json()["authenticator_id"]
+        self.held[person.name] = became
         ticket = answer.json()["recovery_ticket"]
         return Enrolled(person, became, ticket, secret=enrolling.secret, step=step)
 
@@ -218,6 +235,15 @@ class World:
         """Return the types of the events about a person, in their order."""
         return [kind.removeprefix("mfa.") for kind, _ in await self.events(person)]
 
+    def _receipt(self, application: Application, method: str, path: str, body: object) -> str:
+        if method == "DELETE":
+            shown = path.rpartition("/")[2]
+        else:
+            name = body.get("subject") if isinstance(body, dict) else None
+            shown = self.held.get(str(name), "")
+        about = application.application_id
+        return self.neighbours.receipt(about, shown) if shown else ""
+
     async def _keep(self, made: Application, topic: str, state: dict[str, object]) -> None:
         key = application_key(made.tenant, made.application_id)
         async with tenant_transaction(self.plumbing.app_pool, made.tenant) as tx:
@@ -239,6 +265,8 @@ async def running_world(
             verification_url="http://verification",
             health=MessagingHealth(),
         )
+        # As a process does when it starts.
+        await parts.workers.remove.verification.fetch_keys()
         async with (
             httpx2.AsyncClient(
                 transport=httpx2.ASGITransport(app=parts.public), base_url="http://public"

@@ -152,7 +152,7 @@ def test_every_part_of_a_place_matters() -> None:
         for one in ids[:2]
         for factor in (Factor.TOTP, Factor.HOTP)
     }
-    names = {name_place(ids[0], ids[1], authenticator_id=one) for one in ids}
+    names = {name_place(ids[0], ids[1], owner=one) for one in ids}
 
     assert len(places) == 16
     assert len(names) == 4

@@ -7,7 +7,7 @@ import segno
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.enrollment.domain.otpauth import shown
+from services.enrollment.domain.otpauth import key_shown
 from services.enrollment.domain.totp import STANDARD
 
 SECRET = bytes(range(20))
@@ -17,7 +17,7 @@ TEXT = st.text(
 
 
 def test_is_the_uri_that_authenticator_apps_read() -> None:
-    made = shown(SECRET, STANDARD, issuer="Acme HR", label="kim@example.org")
+    made = key_shown(SECRET, STANDARD, issuer="Acme HR", label="kim@example.org")
 
     assert made.uri == (
         "otpauth://totp/Acme%20HR:kim%40example.org"
@@ -38,7 +38,7 @@ def test_is_the_uri_that_authenticator_apps_read() -> None:
     ],
 )
 def test_no_name_breaks_out_of_its_place(issuer: str, label: str) -> None:
-    made = shown(SECRET, STANDARD, issuer=issuer, label=label)
+    made = key_shown(SECRET, STANDARD, issuer=issuer, label=label)
 
     phone = pyotp.parse_uri(made.uri)
     assert isinstance(phone, pyotp.TOTP)
@@ -56,7 +56,7 @@ def test_no_name_breaks_out_of_its_place(issuer: str, label: str) -> None:
 
 @given(TEXT, TEXT)
 def test_every_name_gives_a_picture_that_a_phone_can_read(issuer: str, label: str) -> None:
-    made = shown(SECRET, STANDARD, issuer=issuer, label=label)
+    made = key_shown(SECRET, STANDARD, issuer=issuer, label=label)
 
     code = segno.make_qr(made.uri)
     assert isinstance(code.version, int)
@@ -68,7 +68,7 @@ def test_every_name_gives_a_picture_that_a_phone_can_read(issuer: str, label: st
 def test_long_labels_that_differ_at_the_end_stay_distinct() -> None:
     labels = ["a" * 319 + end for end in "bc"] + ["é" * 160 + end for end in "bc"]
 
-    uris = {shown(SECRET, STANDARD, issuer="Acme", label=label).uri for label in labels}
+    uris = {key_shown(SECRET, STANDARD, issuer="Acme", label=label).uri for label in labels}
 
     assert len(uris) == 4
 
@@ -77,7 +77,7 @@ def test_long_labels_that_differ_at_the_end_stay_distinct() -> None:
 def test_shortens_only_what_does_not_fit(length: int, *, kept: bool) -> None:
     label = "a" * length
 
-    path = unquote(urlsplit(shown(SECRET, STANDARD, issuer="Acme", label=label).uri).path)
+    path = unquote(urlsplit(key_shown(SECRET, STANDARD, issuer="Acme", label=label).uri).path)
 
     assert (path == f"/Acme:{label}") is kept
     assert len(path) <= len("/Acme:") + 360

@@ -6,13 +6,8 @@ import pyotp
 import pytest
 
 from contracts.vocabulary import Algorithm
-from services.enrollment.domain.totp import (
-    STANDARD,
-    TotpParameters,
-    code_at,
-    is_code,
-    matching_step,
-)
+from services.enrollment.domain.otp import code_at, is_code
+from services.enrollment.domain.totp import STANDARD, Totp, matching_step
 
 SECRETS = {
     Algorithm.SHA1: b"12345678901234567890",
@@ -33,14 +28,18 @@ STEP = int(NOW.timestamp()) // 30
 SECRET = SECRETS[Algorithm.SHA1]
 
 
+def _code(secret: bytes, step: int) -> str:
+    return code_at(secret, step, algorithm=STANDARD.algorithm, digits=STANDARD.digits)
+
+
 @pytest.mark.standard("RFC 6238 appendix B")
 @pytest.mark.parametrize(("seconds", "sha1", "sha256", "sha512"), VECTORS)
 def test_makes_the_codes_of_the_standard(seconds: int, sha1: str, sha256: str, sha512: str) -> None:
     for algorithm, expected in zip(Algorithm, (sha1, sha256, sha512), strict=True):
-        parameters = TotpParameters(algorithm, digits=8, period=30)
+        parameters = Totp(algorithm, digits=8, period=30)
         secret, at = SECRETS[algorithm], datetime.fromtimestamp(seconds, UTC)
 
-        assert code_at(secret, seconds // 30, parameters) == expected
+        assert code_at(secret, seconds // 30, algorithm=algorithm, digits=8) == expected
         assert matching_step(secret, expected, parameters=parameters, at=at) == seconds // 30
 
 
@@ -50,14 +49,14 @@ def test_agrees_with_pyotp() -> None:
         at = NOW + timedelta(days=number, seconds=number)
         expected = pyotp.TOTP(b32encode(secret).decode()).at(at)
 
-        assert code_at(secret, int(at.timestamp()) // 30, STANDARD) == expected
+        assert _code(secret, int(at.timestamp()) // 30) == expected
 
 
 @pytest.mark.parametrize(
     ("steps", "accepted"), [(-3, False), (-2, False), (-1, True), (0, True), (1, True), (2, False)]
 )
 def test_accepts_one_step_either_side(steps: int, *, accepted: bool) -> None:
-    code = code_at(SECRET, STEP + steps, STANDARD)
+    code = _code(SECRET, STEP + steps)
 
     found = matching_step(SECRET, code, parameters=STANDARD, at=NOW)
 
@@ -65,7 +64,7 @@ def test_accepts_one_step_either_side(steps: int, *, accepted: bool) -> None:
 
 
 def test_a_step_begins_with_its_first_second() -> None:
-    code = code_at(SECRET, STEP + 2, STANDARD)
+    code = _code(SECRET, STEP + 2)
     border = datetime.fromtimestamp((STEP + 1) * 30, UTC)
     before = border - timedelta(microseconds=1)
 
@@ -92,7 +91,7 @@ def test_a_step_begins_with_its_first_second() -> None:
 )
 def test_a_code_has_one_form(change: object) -> None:
     assert callable(change)
-    code = change(code_at(SECRET, STEP, STANDARD))
+    code = change(_code(SECRET, STEP))
 
     assert not is_code(code, digits=6)
     assert matching_step(SECRET, code, parameters=STANDARD, at=NOW) is None

@@ -1,0 +1,31 @@
+"""What is shown of an enrollment, once on each device that it goes on on."""
+
+import json
+from dataclasses import dataclass, field
+
+from contracts.vocabulary import Factor
+from services.enrollment.domain.enrollment import Enrollment
+from services.enrollment.domain.otpauth import KeyShown, key_shown
+from services.enrollment.domain.totp import Totp
+
+
+@dataclass(frozen=True)
+class CodesShown:
+    """A set of recovery codes, to be written down or printed."""
+
+    codes: tuple[str, ...] = field(repr=False)
+
+
+Shown = KeyShown | CodesShown | None
+"""The other factors have nothing to show: the person has it already."""
+
+
+def shown_of(enrollment: Enrollment, secret: bytes, *, issuer: str, label: str) -> Shown:
+    """Return what to show; `issuer` and `label` name the entry in an authenticator app."""
+    match enrollment.factor, enrollment.parameters:
+        case Factor.TOTP, Totp() as parameters:
+            return key_shown(secret, parameters, issuer=issuer, label=label)
+        case Factor.RECOVERY_CODE, _:
+            return CodesShown(tuple(json.loads(secret)))
+        case _:
+            return None

@@ -1,0 +1,51 @@
+"""Every factor, proofs of presence, and going on on another device."""
+
+from alembic import op
+
+from libs.messaging.tables import tenant_wall, worker_access
+
+revision = "0002"
+down_revision = "0001"
+
+# What a factor has not is empty: a PIN has digits only, a passkey nothing of these.
+_COLUMNS = """
+ALTER TABLE enrollment
+    ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL,
+    ADD counter bigint, ADD sealed_label bytea;
+ALTER TABLE authenticator
+    ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL;
+"""
+_TABLES = """
+CREATE TABLE presence (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    expires timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX ON presence (expires);
+
+CREATE TABLE handover (
+    tenant_id uuid NOT NULL,
+    enrollment_id uuid NOT NULL,
+    subject_ref uuid NOT NULL,
+    link_digest bytea NOT NULL,
+    code_digest bytea NOT NULL,
+    tries_left integer NOT NULL CHECK (tries_left >= 0),
+    expires timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, enrollment_id),
+    FOREIGN KEY (tenant_id, enrollment_id) REFERENCES enrollment (tenant_id, id) ON DELETE CASCADE,
+    UNIQUE (tenant_id, link_digest)
+);
+CREATE INDEX ON handover (tenant_id, subject_ref);
+CREATE INDEX ON handover (expires);
+"""
+
+
+def upgrade() -> None:
+    service = "enrollment"
+    op.execute(_COLUMNS)
+    op.execute(_TABLES)
+    for table in ("presence", "handover"):
+        op.execute(tenant_wall(table, service))
+        op.execute(worker_access(table, service, "SELECT (expires), DELETE"))
+    op.execute("GRANT UPDATE (sealed_label) ON enrollment TO enrollment_worker")

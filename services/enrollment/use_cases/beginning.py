@@ -1,0 +1,60 @@
+"""The start of an enrollment: what is made or taken of what the person chose, by its factor."""
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar, assert_never
+
+from services.enrollment.domain import recovery_codes
+from services.enrollment.domain.otp import SECRET_LENGTH
+from services.enrollment.domain.parameters import Parameters, Pin
+from services.enrollment.domain.pin import SALT_LENGTH, is_weak, pin_hash
+from services.enrollment.domain.refusals import Refusal
+from services.enrollment.domain.totp import STANDARD
+from services.enrollment.domain.wishes import ChosenPin, NewCodes, NewKey, TokenSeed, Wish
+
+Result = TypeVar("Result")
+# A hash takes 40 ms of a core and 19 MiB.
+_HASHES_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an enrollment is about: the secret to seal, and what is public about it."""
+
+    secret: bytes = field(repr=False)
+    parameters: Parameters
+
+
+class SlowWork:
+    """Threads for argon2, which leaves Python to others while it runs; a few at a time."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_HASHES_AT_ONCE)
+
+    async def __call__(self, work: Callable[[], Result]) -> Result:
+        """Return what the work gives."""
+        async with self._free:
+            return await asyncio.to_thread(work)
+
+
+async def begin(wish: Wish, slow: SlowWork) -> Begun | Refusal:
+    """Return what is to be confirmed; nothing is stored yet."""
+    match wish.choice:
+        case NewKey():
+            return Begun(secrets.token_bytes(SECRET_LENGTH), STANDARD)
+        case TokenSeed(secret, parameters):
+            return Begun(secret, parameters)
+        case ChosenPin(pin):
+            if is_weak(pin):
+                return Refusal.WEAK_PIN
+            hashed = await slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
+            return Begun(hashed, Pin(len(pin)))
+        case NewCodes():
+            codes = recovery_codes.new_codes(secrets.choice)
+            return Begun(json.dumps(codes).encode(), None)
+        case _:
+            assert_never(wish.choice)

@@ -1,0 +1,97 @@
+"""Whoever changes what protects a person shows that the person is present."""
+
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from contracts.roles import Right
+from libs.clock import Clock
+from libs.postgres.pool import Connection
+from libs.web.callers import Caller
+from libs.web.internal_client import Unreachable
+from services.enrollment.domain.authenticator import WITH_CODES, Authenticator, Status
+from services.enrollment.domain.presence import (
+    CONFIRMATION_TYPE,
+    RECEIPT_TYPE,
+    Presence,
+    presence_of,
+)
+from services.enrollment.domain.refusals import Refusal
+from services.enrollment.gateways import Verification
+from services.enrollment.store.authenticators import lock_with_status
+from services.enrollment.store.presences import take_once
+from services.enrollment.use_cases.tickets import Tickets
+
+_ALGORITHM = "Ed25519"
+
+
+@dataclass(frozen=True)
+class Presences:
+    """Reads proofs of presence, and says when one is needed."""
+
+    verification: Verification
+    tickets: Tickets
+    clock: Clock
+
+    async def read(self, caller: Caller, receipt: str | None) -> Presence | Refusal | None:
+        """Return what a receipt shows; ask before the transaction: keys may have to be fetched."""
+        if receipt is None or Right.SUPPORT in caller.scopes:
+            return None
+        try:
+            claims = await self._claims(receipt)
+        except Unreachable:
+            return Refusal.VERIFICATION_UNREACHABLE
+        except (JoseError, ValueError, LookupError, TypeError, RecursionError):
+            return Refusal.RECEIPT_REFUSED
+        shown = presence_of(claims, caller.application_id, now=self.clock())
+        return shown if shown is not None else Refusal.RECEIPT_REFUSED
+
+    async def _claims(self, receipt: str) -> dict[str, object]:
+        kind, key_id = _head(receipt)
+        key = await self._key(kind, key_id)
+        signed = jws.deserialize_compact(receipt, key, algorithms=[_ALGORITHM])
+        claims = json.loads(signed.payload)
+        if not isinstance(claims, dict):
+            raise TypeError("no claims")
+        return claims
+
+    async def _key(self, kind: object, key_id: object) -> OKPKey:
+        match kind:
+            case str() if kind == CONFIRMATION_TYPE:
+                return self.tickets.identity.private_key
+            case str() if kind == RECEIPT_TYPE:
+                return (await self.verification.receipt_keys(str(key_id)))[str(key_id)]
+            case _:
+                raise ValueError("not a proof of presence")
+
+
+async def absence(
+    tx: Connection, caller: Caller, subject_ref: UUID, shown: Presence | None
+) -> Refusal | None:
+    """Return why a locked subject's authenticators are not to be changed now, or take the proof.
+
+    None is needed of whoever has no codes yet, nor where somebody acts who may help people.
+    """
+    active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
+    if Right.SUPPORT in caller.scopes or not any(one.factor in WITH_CODES for one in active):
+        return None
+    if shown is None:
+        return Refusal.NOT_PRESENT
+    if not _is_of(active, shown):
+        return Refusal.RECEIPT_REFUSED
+    taken = await take_once(tx, caller.tenant_id, shown.presence_id, expires=shown.expires)
+    return None if taken else Refusal.RECEIPT_REFUSED
+
+
+def _is_of(active: list[Authenticator], shown: Presence) -> bool:
+    return any(one.authenticator_id == shown.authenticator_id for one in active)
+
+
+def _head(receipt: str) -> tuple[object, object]:
+    # Only to choose the key; nothing of it is believed before the signature held.
+    header = jws.extract_compact(receipt.encode()).headers()
+    return header.get("typ"), header.get("kid")
