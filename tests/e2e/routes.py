@@ -76,14 +76,21 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/v1/proposals/{proposal_id}/approval"): _row(Right.OWN),
     ("DELETE", "/v1/proposals/{proposal_id}"): _row(Right.OWN),
     ("POST", "/v1/enrollments"): _row(Scope.ENROLL, body={**_SOMEBODY, "factor": "totp"}),
+    ("POST", "/v1/enrollments/continuation"): _row(
+        Scope.ENROLL, body={**_SOMEBODY, "code": "ABCD-EFGH"}
+    ),
     ("GET", "/v1/enrollments/{enrollment_id}"): _row(Scope.ENROLL),
+    ("POST", "/v1/enrollments/{enrollment_id}/handover"): _row(Scope.ENROLL),
     ("POST", "/v1/enrollments/{enrollment_id}/confirmation"): _row(
         Scope.ENROLL, body={"code": "123456"}
     ),
     ("POST", "/v1/authenticators/removal"): _row(Scope.ENROLL, Right.SUPPORT, body=_SOMEBODY),
-    ("POST", "/v1/authenticators/search"): _row(Scope.ENROLL, body=_SOMEBODY),
-    ("GET", "/v1/authenticators/{authenticator_id}"): _row(Scope.ENROLL),
-    ("DELETE", "/v1/authenticators/{authenticator_id}"): _row(Scope.ENROLL),
+    ("POST", "/v1/authenticators/search"): _row(Scope.ENROLL, Right.SUPPORT, body=_SOMEBODY),
+    ("GET", "/v1/authenticators/{authenticator_id}"): _row(Scope.ENROLL, Right.SUPPORT),
+    ("PATCH", "/v1/authenticators/{authenticator_id}"): _row(
+        Scope.ENROLL, Right.SUPPORT, body={"name": "My phone"}
+    ),
+    ("DELETE", "/v1/authenticators/{authenticator_id}"): _row(Scope.ENROLL, Right.SUPPORT),
     ("POST", "/v1/decisions"): _row(Scope.VERIFY, body=_SOMEBODY),
     ("POST", "/v1/verify"): _row(Scope.VERIFY, body={**_SOMEBODY, "code": "123456"}),
     ("POST", "/v1/skips"): _row(Scope.VERIFY, body=_SOMEBODY),

@@ -53,7 +53,7 @@ async def test_removal_takes_effect_before_its_answer(tenancy: Tenancy) -> None:
     person = await tenancy.enrolled()
     path = f"/v1/authenticators/{person.authenticator_id}"
 
-    await tenancy.effective(path, {}, method="DELETE")
+    await tenancy.effective(path, {}, method="DELETE", key=tenancy.manage_key)
     verified = await tenancy.verify(person, person.next_code())
 
     assert verified.status_code == 403
@@ -67,7 +67,7 @@ async def test_with_kafka_down_removal_and_verification_go_on(tenancy: Tenancy) 
     await kafka.stop()
     try:
         path = f"/v1/authenticators/{leaver.authenticator_id}"
-        await tenancy.effective(path, {}, method="DELETE")
+        await tenancy.effective(path, {}, method="DELETE", key=tenancy.manage_key)
         after = await tenancy.verify(leaver, leaver.next_code())
         accepted = await tenancy.verify(stayer, stayer.next_code())
     finally:
@@ -87,7 +87,7 @@ async def test_with_verification_down_removal_is_pending_and_then_becomes_true(
     await tenancy.system.stop_service("verification")
     try:
         path = f"/v1/authenticators/{person.authenticator_id}"
-        removed = await tenancy.ask(path, {}, method="DELETE")
+        removed = await tenancy.ask(path, {}, method="DELETE", key=tenancy.manage_key)
     finally:
         await tenancy.system.start_service("verification")
 

@@ -33,8 +33,7 @@ def authenticator_routes(
     router = APIRouter(
         prefix="/v1/authenticators", tags=["authenticators"], dependencies=[Depends(never_stored)]
     )
-    may_enroll = Depends(caller_with(Scope.ENROLL, find))
-    may_disable = Depends(caller_with(Scope.ENROLL, find, also=[Right.SUPPORT]))
+    may = Depends(caller_with(Scope.ENROLL, find, also=[Right.SUPPORT]))
 
     @router.post(
         "/removal",
@@ -47,7 +46,7 @@ def authenticator_routes(
     async def remove_all_authenticators(
         body: AuthenticatorSearch,
         response: Response,
-        caller: Annotated[Caller, may_disable],
+        caller: Annotated[Caller, may],
         receipt: Receipt = None,
     ) -> Removal:
         by = _acts_as(caller)
@@ -56,14 +55,14 @@ def authenticator_routes(
 
     @router.post("/search", responses=documented(401, 403, 404, 422, 503))
     async def search_authenticators(
-        body: AuthenticatorSearch, caller: Annotated[Caller, may_enroll]
+        body: AuthenticatorSearch, caller: Annotated[Caller, may]
     ) -> AuthenticatorList:
         found = accepted(await authenticators.of_subject(caller.tenant_id, body.subject))
         return AuthenticatorList(authenticators=[authenticator_shown(one) for one in found])
 
     @router.get("/{authenticator_id}", responses=documented(401, 403, 404, 422))
     async def show_authenticator(
-        authenticator_id: UUID, caller: Annotated[Caller, may_enroll]
+        authenticator_id: UUID, caller: Annotated[Caller, may]
     ) -> AuthenticatorShown:
         return authenticator_shown(
             accepted(await authenticators.one(caller.tenant_id, authenticator_id))
@@ -71,7 +70,7 @@ def authenticator_routes(
 
     @router.patch("/{authenticator_id}", responses=documented(401, 403, 404, 410, 422))
     async def rename_authenticator(
-        authenticator_id: UUID, body: NameBody, caller: Annotated[Caller, may_enroll]
+        authenticator_id: UUID, body: NameBody, caller: Annotated[Caller, may]
     ) -> AuthenticatorShown:
         tenant = caller.tenant_id
         renamed = await authenticators.rename(tenant, authenticator_id, body.name)
@@ -89,7 +88,7 @@ def authenticator_routes(
     async def remove_authenticator(
         authenticator_id: UUID,
         response: Response,
-        caller: Annotated[Caller, may_enroll],
+        caller: Annotated[Caller, may],
         receipt: Receipt = None,
     ) -> Removal:
         by = _acts_as(caller)
