@@ -31,7 +31,8 @@ class Reason(StrEnum):
 class Asked:
     """What is asked of one login; `rule` is the name of the rule that says so, if one does.
 
-    `skips` is how often enrolling may be put off at this time, whoever has done so already.
+    `skips` is how often enrolling may be put off at this time, whoever has done so already. With
+    `email_code` an enrollment opens only with a code that was sent to the login address.
     """
 
     requirement: RuleRequirement
@@ -42,6 +43,7 @@ class Asked:
     skips: int = 0
     recovery: Sequence[RecoveryMeans] = tuple(RecoveryMeans)
     may_disable: Sequence[Disabler] = tuple(Disabler)
+    email_code: bool = False
 
     def disabling_refused(self, by: Disabler) -> "DisablingRefused | None":
         """Return why the second step cannot be switched off for this login (requirement E5)."""
@@ -81,6 +83,7 @@ def asked(rules: Sequence[Rule], login: Login, at: datetime, *, otherwise: Asked
         skips=rule.skips_at(at),
         recovery=tuple(RecoveryMeans) if rule.recovery is None else rule.recovery,
         may_disable=rule.may_disable,
+        email_code=rule.email_code,
     )
 
 

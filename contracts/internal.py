@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.credentials import is_complete
 from contracts.policy import ApplicationState
+from contracts.subjects import Mailbox
 from contracts.vocabulary import Algorithm, Factor, Language, Service
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +82,7 @@ class ResolvedSubject(BaseModel):
     """The answer; the letter holds `{"label": ...}` and its place is `resolve_place(...)`.
 
     404 where there is no such subject. `groups` is None where policy does not say attributes (of an
-    earlier release): that is not to have none.
+    earlier release): that is not to have none. The same is true of `mailbox`.
     """
 
     model_config = _ANSWER
@@ -90,6 +91,7 @@ class ResolvedSubject(BaseModel):
     letter: str
     user_type: str | None = None
     groups: tuple[str, ...] | None = None
+    mailbox: Mailbox | None = None
 
 
 class NameSubjects(BaseModel):

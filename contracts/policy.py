@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from contracts.decisions import Asked
 from contracts.envelope import PUBLISHED, EventType
+from contracts.passkeys import PasskeyParty
 from contracts.roles import Role
 from contracts.rules import Rule, RuleRequirement
 from contracts.topics import APPLICATIONS, EVENTS, POLICIES, SUBJECTS
@@ -67,7 +68,7 @@ class ApplicationKey(BaseModel):
 
 
 class ApplicationState(BaseModel):
-    """One application and its keys, now."""
+    """One application and its keys, now; without `passkeys` none can be enrolled for it."""
 
     model_config = PUBLISHED
     application_id: UUID
@@ -75,6 +76,7 @@ class ApplicationState(BaseModel):
     deleted: bool
     name: str
     keys: tuple[ApplicationKey, ...]
+    passkeys: PasskeyParty | None = None
 
     @property
     def asks(self) -> bool:
@@ -95,13 +97,15 @@ class Change(StrEnum):
 class TenantChanged(BaseModel):
     """A tenant came or changed; `four_eyes` is its setting from now on.
 
-    `changed_by` is, here and below, the key that said so; only the operator has none.
+    `mailboxes`: it now lets shared ones in, or not. `changed_by` is, here and below, the key that
+    said so; only the operator has none.
     """
 
     model_config = PUBLISHED
     change: Change
     changed_by: UUID | None = None
     four_eyes: bool | None = None
+    mailboxes: bool = False
 
 
 class PolicyChanged(BaseModel):

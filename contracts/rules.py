@@ -99,6 +99,7 @@ class Rule(BaseModel):
     `denied` lets nobody in: a reader of an earlier release finds instead that a second step is
     required for which no factor is good. Enrolling may be put off `skips` times, and not at all
     from `enforced` on. `recovery` are the means that may be used, all of them where it is None.
+    With `email_code` an enrollment opens only with a code that was sent to the login address.
     """
 
     model_config = _PUBLISHED
@@ -115,6 +116,7 @@ class Rule(BaseModel):
     enforced: datetime | None = None
     recovery: tuple[RecoveryMeans, ...] | None = None
     may_disable: tuple[Disabler, ...] = (Disabler.PERSON, Disabler.ADMINISTRATOR)
+    email_code: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -1,6 +1,7 @@
-"""The one form of a subject's name, as applications send it (RELIABILITY.md S4)."""
+"""The one form of a subject's name, as applications send it (RELIABILITY.md S4); its mailbox."""
 
 import unicodedata
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
@@ -25,3 +26,12 @@ SubjectName = Annotated[
     StringConstraints(strict=True, min_length=1, max_length=LONGEST),
     AfterValidator(one_form),
 ]
+
+
+class Mailbox(StrEnum):
+    """What may be thought of a login address; shared ones as the tenant says (requirement D6)."""
+
+    NONE = "none"
+    PERSONAL = "personal"
+    SHARED_FLAGGED = "shared_flagged"
+    SHARED_REFUSED = "shared_refused"

@@ -43,6 +43,8 @@ _BY_FIELD: Mapping[str, tuple[object, ...]] = {
     "digest": ("3f" * 32, "a0" * 32),
     "groups": ((), ("staff",), ("staff", "Zürich"), ("students", "2026", "日本")),
     "name": ("Payroll", "Zeiterfassung für alle", "給与", "x" * 200),
+    "origins": (("https://payroll.example.org",), ("https://a.example:8443", "https://b.example")),
+    "rp_id": ("example.org", "localhost"),
     "rules_digest": ("3f" * 32, None),
     "remember_days": (None, 7, 0),
     "skips": (0, 3),

@@ -1,5 +1,6 @@
 """A tenant's rules as a YAML file: policy as code."""
 
+import re
 from typing import Any
 
 import yaml
@@ -39,6 +40,8 @@ _Loader.yaml_implicit_resolvers = {
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+# Of the words for truth values these two only; whoever means a text writes it in quotes.
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), ["t", "f"])
 
 
 def read_rules(text: str) -> dict[str, Any]:
@@ -67,5 +70,8 @@ def _plain(rule: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in said.items()
-        if value not in (None, {}) and (value != [] or name in _NOBODY_IS_SAID)
+        # 0 is no False here: it is said.
+        if value is not False
+        and value not in (None, {})
+        and (value != [] or name in _NOBODY_IS_SAID)
     }

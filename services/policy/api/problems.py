@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from contracts.vocabulary import Factor
 from libs.web.problems import Problem
+from services.policy.domain.policy import ENROLLABLE, SHOWN_AT_LOGIN
 from services.policy.domain.refusals import Mistakes, Refusal, SubjectExists, Unreadable
 
 Outcome = TypeVar("Outcome")
@@ -14,6 +16,10 @@ def accepted(outcome: Outcome | Refusal | SubjectExists | Mistakes | Unreadable)
     if isinstance(outcome, Refusal | SubjectExists | Mistakes | Unreadable):
         raise problem_of(outcome)
     return outcome
+
+
+def _named(factors: frozenset[Factor]) -> str:
+    return ", ".join(factor.value for factor in Factor if factor in factors)
 
 
 _ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
@@ -56,9 +62,13 @@ _ANSWERS: Mapping[Refusal, tuple[int, str, str]] = {
         "It was compared with what is no longer so: propose it again",
     ),
     Refusal.NO_FACTOR: (422, "no_factor", "A policy that requires a factor has to allow one"),
+    Refusal.NO_FACTOR_AT_LOGIN: (
+        *(422, "no_factor_at_login"),
+        f"One of them has to be good for a login: {_named(ENROLLABLE & SHOWN_AT_LOGIN)}",
+    ),
     Refusal.FACTOR_NOT_AVAILABLE: (
         *(422, "factor_not_available"),
-        "Factors that can be enrolled: totp",
+        f"Factors that can be enrolled: {_named(ENROLLABLE)}",
     ),
     Refusal.LABEL_TAKEN: (409, "label_taken", "Another subject of this tenant has this label"),
     Refusal.CLAIMED_BY_ANOTHER: (409, "claimed_by_another", "Another attempt has this claim"),

@@ -27,6 +27,7 @@ class Asking:
     counted_by: str | None = None
     recovery: frozenset[RecoveryMeans] = frozenset(RecoveryMeans)
     may_disable: frozenset[Disabler] = frozenset(Disabler)
+    email_code: bool = False
 
 
 def of_rule(rule: Rule, *, skips: int) -> Asking:
@@ -40,6 +41,7 @@ def of_rule(rule: Rule, *, skips: int) -> Asking:
         counted_by=rule.name if skips else None,
         recovery=frozenset(means),
         may_disable=frozenset(rule.may_disable),
+        email_code=rule.email_code,
     )
 
 
@@ -71,6 +73,8 @@ def _less(new: Asking, old: Asking) -> Iterator[str]:
         yield f"recovery also by {_named(more)}"
     if others := new.may_disable - old.may_disable:
         yield f"may be disabled also by the {_named(others)}"
+    if old.email_code and not new.email_code and new.asks is not Asks.DENY:
+        yield "an enrollment opens without a code that is sent to the login address"
 
 
 def _easier(new: Asking, old: Asking) -> Iterator[str]:

@@ -49,6 +49,8 @@ def _said(value: object) -> str:
     match value:
         case None:
             return "none"
+        case bool():
+            return str(value).lower()
         case dict():
             named = [f"{field} {_said(words)}" for field, words in value.items() if words]
             return f"({'; '.join(named)})" if named else "everybody"

@@ -1,6 +1,7 @@
 """What an application asks of its subjects, in versions."""
 
 from dataclasses import dataclass, replace
+from enum import Enum
 from uuid import UUID
 
 from contracts.rules import Rule
@@ -8,7 +9,16 @@ from contracts.vocabulary import Factor, Requirement
 from services.policy.domain.refusals import Refusal
 
 # What a subject can enroll today; a policy that asks for anything else would lock people out.
-ENROLLABLE = frozenset({Factor.TOTP})
+ENROLLABLE = frozenset(Factor) - {Factor.PUSH, Factor.RECOVERY_KEY}
+# What can be shown at a login today: POST /v1/verify judges it.
+SHOWN_AT_LOGIN = frozenset({Factor.TOTP, Factor.HOTP, Factor.PIN, Factor.RECOVERY_CODE})
+
+
+class NoWayIn(Enum):
+    """Why nobody gets in who is not enrolled yet, where one of some factors is required."""
+
+    NOT_ENROLLABLE = "none of its factors can be enrolled yet"
+    NOT_SHOWN = "those of its factors that can be enrolled are good for no login yet"
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,18 @@ def ruled_policy(policy: Policy, ruled: Ruled) -> Policy:
     return replace(policy, version=policy.version + 1, ruled=ruled)
 
 
+def no_way_in(factors: frozenset[Factor]) -> NoWayIn | None:
+    """Return why these factors would let nobody new in, or None where one of them does."""
+    if not factors & ENROLLABLE:
+        return NoWayIn.NOT_ENROLLABLE
+    return None if factors & ENROLLABLE & SHOWN_AT_LOGIN else NoWayIn.NOT_SHOWN
+
+
 def _refusal_of(terms: Terms) -> Refusal | None:
     if not terms.factors <= ENROLLABLE:
         return Refusal.FACTOR_NOT_AVAILABLE
-    if terms.requirement is Requirement.REQUIRED and not terms.factors:
+    if terms.requirement is not Requirement.REQUIRED:
+        return None
+    if not terms.factors:
         return Refusal.NO_FACTOR
-    return None
+    return Refusal.NO_FACTOR_AT_LOGIN if no_way_in(terms.factors) is not None else None

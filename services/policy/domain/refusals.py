@@ -23,6 +23,7 @@ class Refusal(Enum):
     PROPOSAL_EXPIRED = "proposal expired"
     PROPOSAL_STALE = "proposal stale"
     NO_FACTOR = "no factor"
+    NO_FACTOR_AT_LOGIN = "no factor at login"
     FACTOR_NOT_AVAILABLE = "factor not available"
     LABEL_TAKEN = "label taken"
     CLAIMED_BY_ANOTHER = "claimed by another"

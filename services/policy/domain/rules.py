@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NaiveDatetime,
+    StrictBool,
     StringConstraints,
     field_validator,
 )
@@ -29,7 +30,7 @@ from contracts.rules import (
     Strength,
 )
 from contracts.vocabulary import Factor
-from services.policy.domain.policy import ENROLLABLE
+from services.policy.domain.policy import no_way_in
 from services.policy.domain.text import has_one_form
 from services.policy.domain.zones import known_zone
 
@@ -98,6 +99,7 @@ class RuleText(BaseModel):
     )
     may_disable: Annotated[tuple[Disabler, ...], Field(max_length=len(Disabler))] = tuple(Disabler)
     ends: NaiveDatetime | None = None
+    email_code: StrictBool = False
 
     @field_validator("factors", "recovery", "may_disable")
     @classmethod
@@ -135,13 +137,13 @@ def lockouts(text: RulesText) -> tuple[str, ...]:
 
     They can be written, but not brought into force.
     """
-    return tuple(
-        f"{rule.name}: none of its factors can be enrolled yet"
+    required = (
+        rule
         for rule in published_rules(text)
-        if rule.requirement is RuleRequirement.REQUIRED
-        and not rule.denied
-        and not ENROLLABLE.intersection(rule.usable)
+        if rule.requirement is RuleRequirement.REQUIRED and not rule.denied
     )
+    found = ((rule.name, no_way_in(frozenset(rule.usable))) for rule in required)
+    return tuple(f"{name}: {no_way.value}" for name, no_way in found if no_way is not None)
 
 
 def published_rules(text: RulesText) -> tuple[Rule, ...]:
@@ -190,6 +192,8 @@ def _mistakes_of(rule: RuleText, zone: ZoneInfo, applications: frozenset[UUID]) 
         yield "it requires nothing that could be put off"
     if rule.enforced is not None and not rule.skips:
         yield "it is enforced from its start on, because skips is 0"
+    if rule.email_code and rule.requirement in (Asks.OFF, Asks.DENY):
+        yield "it has nobody enroll, so that no code goes by e-mail before"
     yield from _mistakes_of_factors(rule)
 
 
@@ -247,6 +251,7 @@ def _published(rule: RuleText, zone: ZoneInfo) -> Rule:
         enforced=_moment(rule.enforced, zone),
         recovery=rule.recovery,
         may_disable=rule.may_disable,
+        email_code=rule.email_code,
     )
 
 

@@ -78,7 +78,7 @@ async def test_a_new_application_comes_with_a_policy_and_both_are_announced(
 
 
 async def test_nothing_is_made_where_the_policy_is_refused(tenant: Tenant) -> None:
-    body = {"name": "Mail", "policy": {"requirement": "required", "factors": ["sms"]}}
+    body = {"name": "Mail", "policy": {"requirement": "required", "factors": ["push"]}}
 
     response = await tenant.api("POST", "/v1/applications", body)
 

@@ -40,9 +40,10 @@ async def test_the_same_content_is_the_same_version(bench: Bench, tenant: Tenant
     ("body", "code"),
     [
         ({"requirement": "required", "factors": []}, "no_factor"),
-        ({"requirement": "required", "factors": ["sms"]}, "factor_not_available"),
-        ({"requirement": "required", "factors": ["totp", "passkey"]}, "factor_not_available"),
-        ({"requirement": "off", "factors": ["pin"]}, "factor_not_available"),
+        ({"requirement": "required", "factors": ["push"]}, "factor_not_available"),
+        ({"requirement": "required", "factors": ["totp", "push"]}, "factor_not_available"),
+        ({"requirement": "off", "factors": ["recovery_key"]}, "factor_not_available"),
+        ({"requirement": "required", "factors": ["sms", "passkey"]}, "no_factor_at_login"),
         ({"requirement": "required", "factors": ["email"]}, "malformed_request"),
         ({"requirement": "required"}, "malformed_request"),
         ({"requirement": "maybe", "factors": ["totp"]}, "malformed_request"),

@@ -127,3 +127,16 @@ def test_what_a_rule_does_not_say_of_recovery_and_disabling_is_allowed() -> None
     ask = asked([_NUDGE], _SOMEBODY, _STARTS, otherwise=Asked(_OFF, ()))
 
     assert (ask.recovery, ask.may_disable) == (tuple(RecoveryMeans), tuple(Disabler))
+
+
+@pytest.mark.requirement("D2")
+@pytest.mark.parametrize("email_code", [False, True])
+def test_a_code_by_e_mail_comes_before_an_enrollment_where_the_rule_says_so(
+    email_code: bool,
+) -> None:
+    rule = _NUDGE.model_copy(update={"email_code": email_code})
+
+    ask = asked([rule], _SOMEBODY, _STARTS, otherwise=Asked(_OFF, ()))
+    before = asked([rule], _SOMEBODY, _STARTS - timedelta(days=1), otherwise=Asked(_OFF, ()))
+
+    assert (ask.email_code, before.email_code) == (email_code, False)

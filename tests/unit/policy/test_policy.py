@@ -15,6 +15,8 @@ from services.policy.domain.refusals import Refusal
 
 _OFF, _REQUIRED = Requirement.OFF, Requirement.REQUIRED
 _TOTP = frozenset({Factor.TOTP})
+_LATER = frozenset({Factor.PUSH, Factor.RECOVERY_KEY})
+_NOT_AT_LOGIN = frozenset({Factor.SMS, Factor.VOICE, Factor.PASSKEY})
 _TABLE = [
     (_REQUIRED, _TOTP, None),
     (_REQUIRED, frozenset(), Refusal.NO_FACTOR),
@@ -24,9 +26,18 @@ _TABLE = [
         (requirement, frozenset({factor}), Refusal.FACTOR_NOT_AVAILABLE)
         for requirement in Requirement
         for factor in Factor
-        if factor is not Factor.TOTP
+        if factor in _LATER
     ],
-    (_REQUIRED, _TOTP | {Factor.SMS}, Refusal.FACTOR_NOT_AVAILABLE),
+    *[
+        (requirement, frozenset({factor}), None)
+        for requirement in Requirement
+        for factor in (Factor.HOTP, Factor.PIN, Factor.RECOVERY_CODE)
+    ],
+    *[(_REQUIRED, frozenset({factor}), Refusal.NO_FACTOR_AT_LOGIN) for factor in _NOT_AT_LOGIN],
+    *[(_OFF, frozenset({factor}), None) for factor in _NOT_AT_LOGIN],
+    *[(_REQUIRED, _TOTP | {factor}, None) for factor in _NOT_AT_LOGIN],
+    (_REQUIRED, _NOT_AT_LOGIN, Refusal.NO_FACTOR_AT_LOGIN),
+    (_REQUIRED, _TOTP | {Factor.PUSH}, Refusal.FACTOR_NOT_AVAILABLE),
 ]
 
 

@@ -27,6 +27,8 @@ _STUDENTS: dict[str, object] = {
     "requirement": "required",
     "factors": ["totp"],
 }
+_NOT_ENROLLABLE = "none of its factors can be enrolled yet"
+_NOT_SHOWN = "those of its factors that can be enrolled are good for no login yet"
 _STAFF: dict[str, object] = {"name": "staff", "requirement": "optional", "factors": ["totp"]}
 
 
@@ -51,6 +53,8 @@ def _text(*rules: Mapping[str, object], zone: str = "Europe/Amsterdam") -> Rules
             {"skips": 3, "enforced": "2027-03-01T08:00", "ends": "2027-03-01T08:00"},
             "it ends before it is enforced",
         ),
+        ({"requirement": "off", "email_code": True}, "it has nobody enroll"),
+        ({"requirement": "deny", "factors": [], "email_code": True}, "it has nobody enroll"),
         ({"factors": []}, "it allows no factor"),
         ({"strength": "phishing_resistant"}, "of the strength phishing_resistant"),
     ],
@@ -96,6 +100,9 @@ def test_a_name_stands_for_one_rule() -> None:
         _STAFF | {"recovery": ["secret_question"]},
         _STAFF | {"recovery": ["recovery_key", "recovery_key"]},
         _STAFF | {"may_disable": ["anybody"]},
+        _STAFF | {"email_code": "true"},
+        _STAFF | {"email_code": 1},
+        _STAFF | {"email_code": None},
         {"name": "staff"},
     ],
 )
@@ -197,21 +204,39 @@ def test_the_words_of_a_requirement_are_those_that_are_published() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "locked_out"),
+    ("change", "no_way"),
     [
-        ({}, False),
-        ({"factors": ["sms"]}, True),
-        ({"factors": ["sms", "totp"]}, False),
-        ({"factors": ["sms", "totp"], "strength": "no_phone_network"}, False),
-        ({"factors": ["pin"], "requirement": "optional"}, False),
-        ({"factors": [], "requirement": "deny"}, False),
+        ({}, None),
+        *[({"factors": [one]}, None) for one in ("hotp", "pin", "recovery_code")],
+        *[({"factors": [one]}, _NOT_SHOWN) for one in ("sms", "voice", "passkey")],
+        ({"factors": ["sms", "voice", "passkey"]}, _NOT_SHOWN),
+        ({"factors": ["push"]}, _NOT_ENROLLABLE),
+        ({"factors": ["push", "sms"]}, _NOT_SHOWN),
+        ({"factors": ["push", "sms", "totp"]}, None),
+        ({"factors": ["sms", "totp"], "strength": "no_phone_network"}, None),
+        ({"factors": ["passkey", "totp"], "strength": "phishing_resistant"}, _NOT_SHOWN),
+        ({"factors": ["recovery_code"], "recovery": []}, _NOT_ENROLLABLE),
+        ({"factors": ["push"], "requirement": "optional"}, None),
+        ({"factors": [], "requirement": "deny"}, None),
     ],
 )
-def test_says_who_could_not_enroll(change: dict[str, object], locked_out: bool) -> None:
+def test_says_which_rule_would_let_nobody_new_in(
+    change: dict[str, object], no_way: str | None
+) -> None:
     text = _text(_STUDENTS | change)
-    words = ("students: none of its factors can be enrolled yet",) if locked_out else ()
+    words = (f"students: {no_way}",) if no_way is not None else ()
 
     assert (mistakes(text, _KNOWN), lockouts(text)) == ((), words)
+
+
+def test_a_code_by_e_mail_is_published_and_told() -> None:
+    before, after = _text(_STAFF), _text(_STAFF | {"email_code": True})
+
+    assert [rule.email_code for text in (before, after) for rule in published_rules(text)] == [
+        False,
+        True,
+    ]
+    assert changes(before, after) == ("~ staff: email_code false -> true",)
 
 
 def test_who_is_denied_is_let_in_by_no_reader() -> None:
@@ -231,7 +256,8 @@ def test_a_rule_is_enforced_by_the_clocks_of_its_zone() -> None:
 
 
 def test_what_is_not_said_changes_no_digest() -> None:
-    said = _STAFF | {"skips": 0, "enforced": None, "recovery": None}
+    said = _STAFF | {"skips": 0, "enforced": None, "recovery": None, "email_code": False}
 
     assert digest_of(_text(_STAFF)) == digest_of(_text(said))
     assert digest_of(_text(_STAFF)) != digest_of(_text(_STAFF | {"recovery": []}))
+    assert digest_of(_text(_STAFF)) != digest_of(_text(_STAFF | {"email_code": True}))

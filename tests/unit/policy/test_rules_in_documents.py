@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from contracts.rules import Rule
+from contracts.vocabulary import Factor
+from services.policy.domain.policy import ENROLLABLE, SHOWN_AT_LOGIN
 from services.policy.domain.rules import RulesText, RuleText, lockouts, mistakes
 from watchword.rules_file import read_rules
 
@@ -28,3 +30,15 @@ def test_every_field_of_a_rule_is_explained() -> None:
 
     assert explained >= RuleText.model_fields.keys()
     assert explained >= Rule.model_fields.keys() - {"denied"}
+
+
+def test_what_can_be_enrolled_is_said_as_it_is() -> None:
+    lines = (_ROOT / "docs/rules.md").read_text().splitlines()
+    start = lines.index("| today | factors |") + 2
+    both, enrolled_only, neither = [
+        {Factor(word) for word in re.findall(r"`(\w+)`", line)} for line in lines[start : start + 3]
+    ]
+
+    assert both == ENROLLABLE & SHOWN_AT_LOGIN
+    assert enrolled_only == ENROLLABLE - SHOWN_AT_LOGIN
+    assert neither == set(Factor) - ENROLLABLE - {Factor.RECOVERY_KEY}

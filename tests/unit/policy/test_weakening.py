@@ -67,6 +67,9 @@ def _found(
         ),
         ([_ALL], [_rule("all", recovery=["recovery_key"])]),
         ([_ALL], [_rule("all", may_disable=[])]),
+        ([_ALL], [_rule("all", email_code=True)]),
+        ([_rule("all", email_code=True)], [_rule("all", email_code=True)]),
+        ([_rule("all", email_code=True)], [_rule("all", **_DENIED)]),
         ([_rule("all", requirement="off")], [_rule("all", requirement="off", remember_days=30)]),
         ([_rule("x", match={"subjects": [_ANNA]}), _ALL], [_ALL]),
         ([_rule("x", requirement="off", match={"subjects": [_ANNA]}), _ALL], [_ALL]),
@@ -123,6 +126,17 @@ def test_what_asks_nobody_for_less_is_harmless(before: list[Rule], after: list[R
         ([_rule("all", **_NUDGE)], [_rule("anew", **_NUDGE)], "may be put off 3 times, and 3"),
         ([_rule("all", recovery=["recovery_key"])], [_ALL], "recovery also by backup_email"),
         ([_rule("all", may_disable=["administrator"])], [_ALL], "disabled also by the person"),
+        ([_rule("all", email_code=True)], [_ALL], "all: an enrollment opens without a code"),
+        (
+            [_rule("all", email_code=True, requirement="optional")],
+            [_ALL],
+            "all: an enrollment opens without a code",
+        ),
+        (
+            [_rule("all", email_code=True)],
+            [_rule("x", match={"groups": ["g"]}), _rule("all", email_code=True)],
+            "x instead of all: an enrollment opens without a code",
+        ),
         # Whoever is unknown was asked as staff, whatever they are.
         ([_STAFF], [_rule("staff", match={"user_types": ["staff"]}, requirement="off")], "staff"),
         # Nobody is of both types, but an unknown person may be of either.

@@ -76,6 +76,7 @@ _rules = st.builds(
     skips=st.sampled_from([0, 0, 1, 2]),
     recovery=st.sampled_from([None, (), (RecoveryMeans.RECOVERY_KEY,)]),
     may_disable=st.sampled_from([tuple(Disabler), (), (Disabler.ADMINISTRATOR,)]),
+    email_code=st.booleans(),
 ).map(lambda rule: rule.model_copy(update={"requirement": _published(rule)}))
 _lists = st.lists(_rules, min_size=1, max_size=3)
 
@@ -145,9 +146,10 @@ _asking = st.builds(
     enforced=_times,
     recovery=st.sampled_from([None, (), (RecoveryMeans.RECOVERY_KEY,)]),
     may_disable=st.sampled_from([tuple(Disabler), (), (Disabler.ADMINISTRATOR,)]),
+    email_code=st.booleans(),
 )
 _ASKED_FIELDS = ["requirement", "factors", "remember_days", "skips", "enforced"]
-_ASKED_FIELDS += ["recovery", "may_disable"]
+_ASKED_FIELDS += ["recovery", "may_disable", "email_code"]
 
 
 @pytest.mark.requirement("C1")
@@ -185,6 +187,7 @@ def _no_less_is_asked_if_harmless(
         new, old = (asked(rules, login, at, otherwise=otherwise) for rules in (after, before))
         assert _remembered(new) <= _remembered(old) or not _gets_a_challenge(old), (new, old)
         assert _beside(after, login, at) <= _beside(before, login, at), (login, at)
+        assert _opens_at_once(old) or not _opens_at_once(new), (login, at, new, old)
         if new != old:
             # An impostor who can show one thing at most, and has put off enrolling so often.
             for enrolled, proof, skipped in product(_ENROLLED, (None, *_FACTORS), range(3)):
@@ -218,6 +221,11 @@ def _remembered(ask: Asked) -> int:
     # The operator's days are some days, which nobody here knows.
     days = 10 if ask.remember_days is None else ask.remember_days
     return days if _gets_a_challenge(ask) else 0
+
+
+def _opens_at_once(ask: Asked) -> bool:
+    """Tell whether an enrollment opens without a code that was sent to the login address."""
+    return not ask.denied and not ask.email_code
 
 
 def _beside(rules: Sequence[Rule], login: Login, at: datetime) -> frozenset[str]:

@@ -31,6 +31,15 @@ def test_words_are_read_as_words() -> None:
     assert RulesText.model_validate(read_rules(_FILE)).rules[1].requirement is Asks.OFF
 
 
+def test_a_truth_value_is_written_true_or_false_and_is_left_out_where_it_is_false() -> None:
+    said = RulesText.model_validate(read_rules(_FILE + "    email_code: false"))
+    code = _FILE.replace("off", "optional\n    factors: [totp]\n    email_code: true")
+
+    assert "email_code" not in written_rules(said.model_dump(mode="json"))
+    assert read_rules(code)["rules"][1]["email_code"] is True
+    assert read_rules("rules: [yes, on, True, TRUE]")["rules"] == ["yes", "on", "True", "TRUE"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -48,7 +57,9 @@ def test_says_what_cannot_be_read(text: str, words: str) -> None:
 
 
 _names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True)
-_words = st.sampled_from(["off", "yes", "null", "2026", "Zürich", "a: b", "- x", "# no", "日本"])
+_words = st.sampled_from(
+    ["off", "yes", "true", "null", "2026", "Zürich", "a: b", "- x", "# no", "日本"]
+)
 _rules = st.fixed_dictionaries(
     {
         "name": _names,
@@ -61,6 +72,7 @@ _rules = st.fixed_dictionaries(
         "strength": st.sampled_from(Strength).map(lambda one: one.value),
         "skips": st.sampled_from([0, 3]),
         "recovery": st.sampled_from([None, [], [RecoveryMeans.SERVICE_DESK.value]]),
+        "email_code": st.booleans(),
         "may_disable": st.sampled_from([[], ["administrator"], ["person", "administrator"]]),
     }
 )
