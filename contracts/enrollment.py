@@ -1,10 +1,12 @@
 """What enrollment announces."""
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from contracts.codes import CodeChannel, CodePurpose
 from contracts.envelope import PUBLISHED, EventType
 from contracts.rules import Disabler
 from contracts.topics import EVENTS
@@ -12,12 +14,16 @@ from contracts.vocabulary import Factor, Service
 
 
 class EnrollmentStarted(BaseModel):
-    """A subject began to enroll; nothing counts yet."""
+    """A subject began to enroll; nothing counts yet.
+
+    `shared_mailbox`: the login address looks like one of several people (requirement D6).
+    """
 
     model_config = PUBLISHED
     enrollment_id: UUID
     application_id: UUID
     factor: Factor
+    shared_mailbox: bool = False
 
 
 class Enrolled(BaseModel):
@@ -29,6 +35,29 @@ class Enrolled(BaseModel):
     application_id: UUID
     factor: Factor
     epoch: int
+
+
+class CodeRequested(BaseModel):
+    """A code is to be sent now; the text and the number are claimed, by `code_id`.
+
+    `enrollment_id` is the enrollment that it confirms, if there is one yet.
+    """
+
+    model_config = PUBLISHED
+    code_id: UUID
+    channel: CodeChannel
+    purpose: CodePurpose
+    application_id: UUID
+    enrollment_id: UUID | None
+    expires: datetime
+
+
+class EnrollmentOpened(BaseModel):
+    """The code that was sent to the login address was given: an enrollment may begin."""
+
+    model_config = PUBLISHED
+    code_id: UUID
+    application_id: UUID
 
 
 class RemovalReason(StrEnum):
@@ -77,6 +106,22 @@ ENROLLMENT_STARTED = EventType(
     EVENTS,
     EnrollmentStarted,
     "A subject began to enroll.",
+)
+CODE_REQUESTED = EventType(
+    "mfa.enrollment_code_requested",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    CodeRequested,
+    "A code is to be sent to somebody who enrolls.",
+)
+ENROLLMENT_OPENED = EventType(
+    "mfa.enrollment_opened",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    EnrollmentOpened,
+    "Somebody gave the code that was sent to the login address.",
 )
 ENROLLED = EventType(
     "mfa.enrolled", 1, Service.ENROLLMENT, EVENTS, Enrolled, "An authenticator was enrolled."

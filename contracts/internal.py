@@ -47,6 +47,10 @@ CLAIM_CREDENTIAL = InternalRoute(
 ACKNOWLEDGE_CREDENTIAL = InternalRoute(
     Service.ENROLLMENT, "/internal/credentials/acknowledge", (Service.VERIFICATION,)
 )
+CLAIM_CODE = InternalRoute(Service.ENROLLMENT, "/internal/codes/claim", (Service.NOTIFICATION,))
+ACKNOWLEDGE_CODE = InternalRoute(
+    Service.ENROLLMENT, "/internal/codes/acknowledge", (Service.NOTIFICATION,)
+)
 APPLY_RESET = InternalRoute(Service.ENROLLMENT, "/internal/resets", (Service.RECOVERY,))
 REVOKE = InternalRoute(Service.VERIFICATION, "/internal/revocations", (Service.ENROLLMENT,))
 RECEIPT_KEYS = InternalRoute(Service.VERIFICATION, "/internal/receipts/keys", (Service.ENROLLMENT,))
@@ -62,6 +66,8 @@ INTERNAL_ROUTES = (
     ACKNOWLEDGE_CONTACT,
     CLAIM_CREDENTIAL,
     ACKNOWLEDGE_CREDENTIAL,
+    CLAIM_CODE,
+    ACKNOWLEDGE_CODE,
     APPLY_RESET,
     REVOKE,
     RECEIPT_KEYS,
@@ -208,6 +214,41 @@ class AcknowledgeCredential(BaseModel):
     attempt_id: UUID
 
 
+class ClaimCode(BaseModel):
+    """What is to be sent for this event? Only the first attempt that asks hears it.
+
+    `code_id` is the event's, `attempt_id` the id of the message that is stored for it.
+    """
+
+    model_config = _STRICT
+    tenant: UUID
+    subject_ref: UUID
+    code_id: UUID
+    attempt_id: UUID
+    public_key: str
+
+
+class ClaimedCode(BaseModel):
+    """The letter holds `{"code": ..., "application": its name, "number": E.164, or None}`.
+
+    `number` is None for an e-mail, whose address policy knows. 404 where there is no such code, 409
+    where another attempt has the claim, 410 where it was acknowledged, replaced by a newer one,
+    used, or is too old.
+    """
+
+    model_config = _ANSWER
+    letter: str
+
+
+class AcknowledgeCode(BaseModel):
+    """The message has ended; answer this claim no more. Repeating it is harmless."""
+
+    model_config = _STRICT
+    tenant: UUID
+    code_id: UUID
+    attempt_id: UUID
+
+
 class ApplyReset(BaseModel):
     """Remove all authenticators of this subject; repeating a `reset_id` changes nothing more."""
 
@@ -268,6 +309,6 @@ def letter_place(route: InternalRoute, tenant: UUID, *ids: UUID | str) -> tuple[
     """Return what a letter is bound to: the route, the tenant and what the call asked for.
 
     resolve: the subject; names: nothing more; contact: subject_ref, attempt; credential:
-    authenticator, attempt.
+    authenticator, attempt; code: code, attempt.
     """
     return (route.path, str(tenant), *(str(part) for part in ids))

@@ -6,13 +6,17 @@ from uuid import UUID
 
 from contracts.enrollment import (
     AUTHENTICATOR_REMOVED,
+    CODE_REQUESTED,
     DISABLED,
     ENROLLED,
+    ENROLLMENT_OPENED,
     ENROLLMENT_STARTED,
     RESET_APPLIED,
     AuthenticatorRemoved,
+    CodeRequested,
     Disabled,
     Enrolled,
+    EnrollmentOpened,
     EnrollmentStarted,
     RemovalReason,
     ResetApplied,
@@ -23,14 +27,39 @@ from libs.messaging.cloud_event import CloudEvent
 from libs.web.callers import Caller
 from services.enrollment.domain.authenticator import FIRST_EPOCH, Authenticator
 from services.enrollment.domain.enrollment import Enrollment
+from services.enrollment.domain.sent_codes import SentCode
 
 
-def enrollment_started(tenant: UUID, enrollment: Enrollment, *, now: datetime) -> CloudEvent:
+def code_requested(tenant: UUID, code: SentCode, *, now: datetime) -> CloudEvent:
+    """Ask notification to fetch a code and send it."""
+    data = CodeRequested(
+        code_id=code.code_id,
+        channel=code.channel,
+        purpose=code.purpose,
+        application_id=code.application_id,
+        enrollment_id=code.enrollment_id,
+        expires=code.expires,
+    )
+    about = code.subject_ref
+    return about_person(CODE_REQUESTED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def enrollment_opened(tenant: UUID, code: SentCode, *, now: datetime) -> CloudEvent:
+    """Say that the code to the login address was given."""
+    data = EnrollmentOpened(code_id=code.code_id, application_id=code.application_id)
+    about = code.subject_ref
+    return about_person(ENROLLMENT_OPENED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def enrollment_started(
+    tenant: UUID, enrollment: Enrollment, *, shared_mailbox: bool, now: datetime
+) -> CloudEvent:
     """Say that a subject began to enroll."""
     data = EnrollmentStarted(
         enrollment_id=enrollment.enrollment_id,
         application_id=enrollment.application_id,
         factor=enrollment.factor,
+        shared_mailbox=shared_mailbox,
     )
     about = enrollment.subject_ref
     return about_person(ENROLLMENT_STARTED, data, tenant=tenant, subject_ref=about, now=now)

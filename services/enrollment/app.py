@@ -30,10 +30,14 @@ from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.enroll import Enroll
 from services.enrollment.use_cases.handovers import Handovers
+from services.enrollment.use_cases.messages import Messages
+from services.enrollment.use_cases.opening import Opening
 from services.enrollment.use_cases.people import People
 from services.enrollment.use_cases.presences import Presences
 from services.enrollment.use_cases.remove import Remove
+from services.enrollment.use_cases.resend import Resend
 from services.enrollment.use_cases.seals import Sealing
+from services.enrollment.use_cases.sent_codes import SentCodes
 from services.enrollment.use_cases.tickets import Tickets
 from services.enrollment.workers import Backlog, Workers
 
@@ -48,6 +52,9 @@ class UseCases:
     enroll: Enroll
     confirm: Confirm
     handovers: Handovers
+    opening: Opening
+    resend: Resend
+    messages: Messages
     authenticators: Authenticators
     remove: Remove
     disable: Disable
@@ -116,7 +123,7 @@ def assemble(
         SERVICE,
         routers=[
             health_routes(database_check(plumbing), readings),
-            internal_routes(cases.credentials, cases.remove, plumbing.callers),
+            internal_routes(cases.credentials, cases.messages, cases.remove, plumbing.callers),
             pushed_applications(plumbing.app_pool, plumbing.callers),
         ],
     )
@@ -130,9 +137,14 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
     sealing, slow, tickets = Sealing(plumbing.data_keys), SlowWork(), Tickets(plumbing.identity)
     presences = Presences(verification, tickets, clock)
     remove = Remove(pool, plumbing.worker_pool, verification, presences, clock)
+    codes = SentCodes(sealing, clock)
+    opening = Opening(pool, people, codes)
     return UseCases(
-        enroll=Enroll(pool, people, presences, sealing, slow, clock),
-        confirm=Confirm(pool, sealing, tickets, remove, slow, clock),
+        enroll=Enroll(pool, people, presences, opening, sealing, slow, clock),
+        confirm=Confirm(pool, sealing, tickets, remove, codes, slow, clock),
+        opening=opening,
+        resend=Resend(pool, people, codes),
+        messages=Messages(pool, sealing, clock),
         handovers=Handovers(pool, people, sealing, clock),
         authenticators=Authenticators(pool, people, sealing),
         remove=remove,
@@ -148,7 +160,13 @@ def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
         title="Watchword: enrollment",
         routers=[
             enrollment_routes(
-                cases.enroll, cases.confirm, cases.handovers, find=find, clock=plumbing.clock
+                cases.enroll,
+                cases.confirm,
+                cases.handovers,
+                cases.opening,
+                cases.resend,
+                find=find,
+                clock=plumbing.clock,
             ),
             authenticator_routes(cases.authenticators, cases.remove, cases.disable, find=find),
         ],

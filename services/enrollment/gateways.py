@@ -23,6 +23,7 @@ from contracts.internal import (
     RevokedAuthenticator,
     letter_place,
 )
+from contracts.subjects import Mailbox
 from libs.clock import Clock
 from libs.sealing.letter import LetterBox
 from libs.sealing.seal import SealBroken
@@ -47,6 +48,7 @@ class KnownSubject:
     label: str = field(repr=False)
     user_type: str | None = None
     groups: Sequence[str] | None = None
+    mailbox: Mailbox | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Policy:
             raise Unreachable(f"policy: {refusal.status}") from None
         except (ValidationError, SealBroken, KeyError):
             raise Unreachable("policy: not an answer to the question") from None
-        return KnownSubject(resolved.subject_ref, label, resolved.user_type, resolved.groups)
+        return KnownSubject(
+            resolved.subject_ref, label, resolved.user_type, resolved.groups, resolved.mailbox
+        )
 
 
 @dataclass

@@ -9,6 +9,7 @@ from fastapi import Response
 
 from services.enrollment.api.schemas import (
     AuthenticatorShown,
+    CodeSent,
     ConfirmationAnswer,
     EnrollmentShown,
     EnrollmentStarted,
@@ -17,11 +18,12 @@ from services.enrollment.api.schemas import (
 from services.enrollment.domain.enrollment import Enrollment, Status, status_at
 from services.enrollment.domain.otpauth import KeyShown
 from services.enrollment.domain.parameters import columns_of
-from services.enrollment.domain.showing import CodesShown, Shown
+from services.enrollment.domain.showing import CodesShown, NumberShown, Shown
 from services.enrollment.use_cases.authenticators import Named
 from services.enrollment.use_cases.confirm import Confirmed
 from services.enrollment.use_cases.enroll import Started
 from services.enrollment.use_cases.handovers import HandedOut
+from services.enrollment.use_cases.sent_codes import Sent
 
 # Pixels a module, and the quiet zone that ISO/IEC 18004 asks for, in modules.
 _SCALE = 6
@@ -43,6 +45,8 @@ def enrollment_started(started: Started) -> EnrollmentStarted:
         algorithm=columns.algorithm,
         digits=columns.digits,
         period=columns.period,
+        next_code_after=started.next_code_after,
+        shared_mailbox=started.shared_mailbox or None,
         **_shown(started.shown),
     )
 
@@ -60,10 +64,16 @@ def _shown(shown: Shown) -> Mapping[str, Any]:
             }
         case CodesShown(codes):
             return {"codes": codes}
+        case NumberShown(number):
+            return {"sent_to": number}
         case None:
             return {}
         case _:
             assert_never(shown)
+
+
+def code_sent(sent: Sent) -> CodeSent:
+    return CodeSent(expires_at=sent.expires, next_code_after=sent.next_after)
 
 
 def handover_shown(out: HandedOut) -> HandoverShown:

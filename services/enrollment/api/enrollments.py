@@ -10,6 +10,7 @@ from libs.clock import Clock
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
 from services.enrollment.api.answers import (
+    code_sent,
     confirmation_answer,
     enrollment_shown,
     enrollment_started,
@@ -19,7 +20,9 @@ from services.enrollment.api.answers import (
 from services.enrollment.api.problems import accepted
 from services.enrollment.api.receipts import Receipt
 from services.enrollment.api.schemas import (
+    AuthenticatorSearch,
     CodeBody,
+    CodeSent,
     ConfirmationAnswer,
     ConfirmationBody,
     ContinuationBody,
@@ -33,10 +36,19 @@ from services.enrollment.domain.wishes import Wish
 from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.enroll import Enroll
 from services.enrollment.use_cases.handovers import Handovers
+from services.enrollment.use_cases.opening import Opening
+from services.enrollment.use_cases.resend import Resend
 
 
 def enrollment_routes(
-    enroll: Enroll, confirm: Confirm, handovers: Handovers, *, find: FindCaller, clock: Clock
+    enroll: Enroll,
+    confirm: Confirm,
+    handovers: Handovers,
+    opening: Opening,
+    resend: Resend,
+    *,
+    find: FindCaller,
+    clock: Clock,
 ) -> APIRouter:
     """Make the routes under /v1/enrollments; only the application that began one finds it."""
     router = APIRouter(
@@ -50,13 +62,32 @@ def enrollment_routes(
         response_model_exclude_none=True,
         description="Whoever has an authenticator with codes already shows it first: verify a code"
         " with a `receipt`, and send that as `Watchword-Receipt`.",
-        responses=documented(401, 403, 404, 409, 422, 503),
+        responses=documented(401, 403, 404, 409, 422, 429, 503),
     )
     async def start_enrollment(
         body: EnrollmentBody, caller: Annotated[Caller, may_enroll], receipt: Receipt = None
     ) -> EnrollmentStarted:
-        wish = Wish(body.subject, body.factor, body.choice, name=body.name, receipt=receipt)
+        wish = Wish(
+            body.subject,
+            body.factor,
+            body.choice,
+            name=body.name,
+            receipt=receipt,
+            email_code=body.email_code,
+        )
         return enrollment_started(accepted(await enroll(caller, wish)))
+
+    @router.post(
+        "/email-code",
+        status_code=202,
+        description="Sends six digits to the login address, good for ten minutes, five tries, one"
+        " enrollment. A code sent before is good no more; its lost tries stay lost.",
+        responses=documented(401, 403, 404, 409, 422, 429, 503),
+    )
+    async def send_email_code(
+        body: AuthenticatorSearch, caller: Annotated[Caller, may_enroll]
+    ) -> CodeSent:
+        return code_sent(accepted(await opening.send(caller, body.subject)))
 
     @router.post(
         "/continuation",
@@ -90,6 +121,17 @@ def enrollment_routes(
         enrollment_id: UUID, caller: Annotated[Caller, may_enroll]
     ) -> HandoverShown:
         return handover_shown(accepted(await handovers.hand_out(caller, enrollment_id)))
+
+    @router.post(
+        "/{enrollment_id}/code",
+        status_code=202,
+        description="Sends another code to the number; the one before is good no more.",
+        responses=documented(401, 403, 404, 410, 422, 429, 503),
+    )
+    async def send_another_code(
+        enrollment_id: UUID, caller: Annotated[Caller, may_enroll]
+    ) -> CodeSent:
+        return code_sent(accepted(await resend(caller, enrollment_id)))
 
     @router.post(
         "/{enrollment_id}/confirmation", responses=documented(401, 403, 404, 409, 410, 422)

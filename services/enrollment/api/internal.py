@@ -5,12 +5,17 @@ from collections.abc import Callable
 from fastapi import APIRouter, Depends
 
 from contracts.internal import (
+    ACKNOWLEDGE_CODE,
     ACKNOWLEDGE_CREDENTIAL,
     APPLY_RESET,
+    CLAIM_CODE,
     CLAIM_CREDENTIAL,
+    AcknowledgeCode,
     AcknowledgeCredential,
     ApplyReset,
+    ClaimCode,
     ClaimCredential,
+    ClaimedCode,
     ClaimedCredential,
     Done,
     letter_place,
@@ -21,11 +26,15 @@ from libs.web.problems import documented
 from services.enrollment.api.answers import never_stored
 from services.enrollment.api.problems import accepted, not_a_public_key
 from services.enrollment.use_cases.credentials import Credentials
+from services.enrollment.use_cases.messages import Messages
 from services.enrollment.use_cases.remove import Remove
 
 
 def internal_routes(
-    credentials: Credentials, remove: Remove, callers: Callable[..., InternalCallers]
+    credentials: Credentials,
+    messages: Messages,
+    remove: Remove,
+    callers: Callable[..., InternalCallers],
 ) -> APIRouter:
     """Make enrollment's internal routes, each for the callers that its contract lists."""
     router = APIRouter(
@@ -60,6 +69,26 @@ def internal_routes(
             await credentials.acknowledge(
                 body.tenant, authenticator_id=body.authenticator_id, attempt=body.attempt_id
             )
+        )
+        return Done(effective=True)
+
+    @router.post(CLAIM_CODE.path, dependencies=[Depends(callers(*CLAIM_CODE.callers))])
+    async def claim_code(body: ClaimCode) -> ClaimedCode:
+        message = accepted(
+            await messages.claim(
+                body.tenant, body.subject_ref, code_id=body.code_id, attempt=body.attempt_id
+            )
+        )
+        place = letter_place(CLAIM_CODE, body.tenant, body.code_id, body.attempt_id)
+        try:
+            return ClaimedCode(letter=write_letter(body.public_key, {**message}, place=place))
+        except ValueError:
+            raise not_a_public_key() from None
+
+    @router.post(ACKNOWLEDGE_CODE.path, dependencies=[Depends(callers(*ACKNOWLEDGE_CODE.callers))])
+    async def acknowledge_code(body: AcknowledgeCode) -> Done:
+        accepted(
+            await messages.acknowledge(body.tenant, code_id=body.code_id, attempt=body.attempt_id)
         )
         return Done(effective=True)
 

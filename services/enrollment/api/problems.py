@@ -1,11 +1,12 @@
 """Where reasons meet status codes; a Problem is made anew each time, as exceptions must be."""
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
 from contracts.decisions import DisablingRefused
 from libs.web.problems import Problem
-from services.enrollment.domain.refusals import Refusal, StaysOn, WrongCode
+from services.enrollment.domain.refusals import Refusal, StaysOn, TooSoon, WrongCode
 
 Outcome = TypeVar("Outcome")
 _Answer = tuple[int, str, str]
@@ -32,6 +33,28 @@ _ANSWERS: Mapping[Refusal, _Answer] = {
     Refusal.WEAK_PIN: (
         *(422, "weak_pin"),
         "The PIN is among those that are guessed first: a row, a repetition, a date",
+    ),
+    Refusal.SHARED_MAILBOX: (
+        *(403, "shared_mailbox"),
+        "The login address looks like one of several people, and the tenant refuses these",
+    ),
+    Refusal.NO_ADDRESS: (409, "no_address", "The subject has no address to send a code to"),
+    Refusal.EMAIL_CODE_REQUIRED: (
+        *(403, "email_code_required"),
+        "The rules ask for a code that is sent to the login address first",
+    ),
+    Refusal.EMAIL_CODE_GONE: (
+        *(403, "email_code_gone"),
+        "No code to the login address is good any more: have another one sent",
+    ),
+    Refusal.NO_NUMBER: (422, "not_a_number", "This is no telephone number that is in use"),
+    Refusal.NO_REGION: (
+        *(422, "region_needed"),
+        "The number has no country code: send it with +, or say the region",
+    ),
+    Refusal.NUMBER_NOT_FOR_THIS: (
+        *(422, "number_not_usable"),
+        "No code can be sent to a number of this kind",
     ),
     Refusal.TOO_MANY_AUTHENTICATORS: (
         *(409, "too_many_authenticators"),
@@ -76,13 +99,16 @@ def not_a_public_key() -> Problem:
     return Problem(422, "malformed_request", "public_key is not an X25519 key in base64")
 
 
-def accepted(outcome: Outcome | Refusal | WrongCode | StaysOn) -> Outcome:
+def accepted(outcome: Outcome | Refusal | WrongCode | TooSoon | StaysOn) -> Outcome:
     """Return the outcome of a use case; raises a Problem where it is a refusal."""
     if isinstance(outcome, StaysOn):
         raise Problem(*_STAYS_ON[outcome.because])
     if isinstance(outcome, Refusal):
         status, code, title = _ANSWERS[outcome]
         raise Problem(status, code, title, retry_after=1 if status == 503 else None)
+    if isinstance(outcome, TooSoon):
+        wait = math.ceil(outcome.wait.total_seconds())
+        raise Problem(429, "too_many_codes", "Another code can be sent later", retry_after=wait)
     if isinstance(outcome, WrongCode):
         # The detail is the number of tries left and nothing else, for programs to read.
         left = str(outcome.tries_left)

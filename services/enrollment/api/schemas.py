@@ -13,7 +13,7 @@ from services.enrollment.domain import authenticator, enrollment
 from services.enrollment.domain.hotp import Hotp
 from services.enrollment.domain.name import LONGEST, is_name
 from services.enrollment.domain.otp import SHORTEST_SECRET
-from services.enrollment.domain.wishes import Choice, ChosenPin, NewCodes, NewKey, TokenSeed
+from services.enrollment.domain.wishes import Choice, ChosenPin, NewCodes, NewKey, Phone, TokenSeed
 
 # A body that is refused must not be quoted: it may hold a code or a name.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -48,6 +48,7 @@ Code = Annotated[
         pattern=r"^([0-9]{6,10}|[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5})$",
     ),
 ]
+SixDigits = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")]
 Seed = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[A-Z2-7]{26,104}$"),
@@ -56,11 +57,15 @@ Seed = Annotated[
 
 
 class _Somebody(BaseModel):
-    """Who enrolls something; `name` is what the person calls it."""
+    """Who enrolls something; `name` is what the person calls it.
+
+    `email_code` is what came to the login address, where the rules ask for it.
+    """
 
     model_config = _STRICT
     subject: SubjectName
     name: Name | None = None
+    email_code: SixDigits | None = None
 
 
 class TotpBody(_Somebody):
@@ -102,6 +107,19 @@ class PinBody(_Somebody):
         return ChosenPin(self.pin)
 
 
+class PhoneBody(_Somebody):
+    """A telephone; a number without a country code is one of `region` (ISO 3166-1, as NL)."""
+
+    factor: Literal[Factor.SMS, Factor.VOICE]
+    number: Annotated[str, StringConstraints(strict=True, min_length=4, max_length=32)]
+    region: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")] | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """Return what is to be enrolled."""
+        return Phone(self.number, self.region)
+
+
 class RecoveryCodeBody(_Somebody):
     """A card of ten codes; it is confirmed by one of them, which is spent by that."""
 
@@ -114,7 +132,7 @@ class RecoveryCodeBody(_Somebody):
 
 
 EnrollmentBody = Annotated[
-    TotpBody | HotpBody | PinBody | RecoveryCodeBody, Field(discriminator="factor")
+    TotpBody | HotpBody | PinBody | PhoneBody | RecoveryCodeBody, Field(discriminator="factor")
 ]
 
 
@@ -122,7 +140,7 @@ class EnrollmentStarted(BaseModel):
     """What to show the person, this once; what a factor does not have is left out.
 
     totp: the URI, the key to type, the QR code as a data URI and as an inline element.
-    recovery_code: the codes.
+    recovery_code: the codes. sms, voice: where a code was sent, and when another one may be.
     """
 
     enrollment_id: UUID
@@ -136,6 +154,16 @@ class EnrollmentStarted(BaseModel):
     qr_png: str | None = None
     qr_svg: str | None = None
     codes: tuple[str, ...] | None = None
+    sent_to: str | None = None
+    next_code_after: datetime | None = None
+    shared_mailbox: bool | None = None
+
+
+class CodeSent(BaseModel):
+    """A code is on its way; another one may be asked for from `next_code_after` on."""
+
+    expires_at: datetime
+    next_code_after: datetime
 
 
 class EnrollmentShown(BaseModel):

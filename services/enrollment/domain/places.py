@@ -8,7 +8,8 @@ from services.enrollment.domain.authenticator import FIRST_EPOCH
 SECRET = "pending secret"  # noqa: S105 - the name of a purpose
 NAME = "authenticator name"
 CONFIRMATION = "confirmation"
-HANDOVER = "handover"
+MESSAGE = "message"
+DIGEST = "digest"
 
 
 def secret_place(
@@ -22,3 +23,8 @@ def secret_place(
 def name_place(tenant: UUID, subject_ref: UUID, *, owner: UUID) -> tuple[str, ...]:
     """Return where the name of an authenticator, or the label of an enrollment, belongs."""
     return (NAME, str(tenant), str(subject_ref), str(owner))
+
+
+def message_place(tenant: UUID, subject_ref: UUID, *, code_id: UUID) -> tuple[str, ...]:
+    """Return where what is to be sent belongs."""
+    return (MESSAGE, str(tenant), str(subject_ref), str(code_id))

@@ -1,6 +1,7 @@
 """The ways in which enrollment says no."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 
 from contracts.decisions import DisablingRefused
@@ -16,6 +17,13 @@ class Refusal(Enum):
     VERIFICATION_UNREACHABLE = "verification unreachable"
     FACTOR_NOT_ALLOWED = "factor not allowed"
     WEAK_PIN = "weak pin"
+    SHARED_MAILBOX = "shared mailbox"
+    NO_ADDRESS = "no address"
+    EMAIL_CODE_REQUIRED = "email code required"
+    EMAIL_CODE_GONE = "email code gone"
+    NO_NUMBER = "no number"
+    NO_REGION = "no region"
+    NUMBER_NOT_FOR_THIS = "number not for this"
     TOO_MANY_AUTHENTICATORS = "too many authenticators"
     NOT_PRESENT = "not present"
     RECEIPT_REFUSED = "receipt refused"
@@ -30,6 +38,13 @@ class StaysOn:
     """The second step cannot be switched off, and why."""
 
     because: DisablingRefused
+
+
+@dataclass(frozen=True)
+class TooSoon:
+    """So many codes were sent that the next one has to wait."""
+
+    wait: timedelta
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from contracts.vocabulary import Factor
 from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.otpauth import KeyShown, key_shown
+from services.enrollment.domain.phone import masked
 from services.enrollment.domain.totp import Totp
 
 
@@ -16,7 +17,14 @@ class CodesShown:
     codes: tuple[str, ...] = field(repr=False)
 
 
-Shown = KeyShown | CodesShown | None
+@dataclass(frozen=True)
+class NumberShown:
+    """Where a code was sent, as far as it may be shown."""
+
+    number: str
+
+
+Shown = KeyShown | CodesShown | NumberShown | None
 """The other factors have nothing to show: the person has it already."""
 
 
@@ -27,5 +35,7 @@ def shown_of(enrollment: Enrollment, secret: bytes, *, issuer: str, label: str) 
             return key_shown(secret, parameters, issuer=issuer, label=label)
         case Factor.RECOVERY_CODE, _:
             return CodesShown(tuple(json.loads(secret)))
+        case ((Factor.SMS | Factor.VOICE), _):
+            return NumberShown(masked(secret.decode()))
         case _:
             return None

@@ -31,15 +31,27 @@ class NewCodes:
     """A set of recovery codes, made here."""
 
 
-Choice = NewKey | TokenSeed | ChosenPin | NewCodes
+@dataclass(frozen=True)
+class Phone:
+    """A telephone number as the person wrote it, and the country where it needs no code."""
+
+    number: str = field(repr=False)
+    region: str | None
+
+
+Choice = NewKey | TokenSeed | ChosenPin | NewCodes | Phone
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What an application asks to enroll for whom; `receipt` shows that the person is present."""
+    """What an application asks to enroll for whom.
+
+    `receipt` shows that the person is present, `email_code` that the login address is theirs.
+    """
 
     subject: str = field(repr=False)
     factor: Factor
     choice: Choice
     name: str | None = field(repr=False)
     receipt: str | None = field(default=None, repr=False)
+    email_code: str | None = field(default=None, repr=False)

@@ -24,6 +24,30 @@ CREATE TABLE presence (
 );
 CREATE INDEX ON presence (expires);
 
+CREATE TABLE sent_code (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subject_ref uuid NOT NULL,
+    application_id uuid NOT NULL,
+    enrollment_id uuid,
+    channel text NOT NULL CHECK (channel IN ('email', 'sms', 'voice')),
+    to_digest bytea NOT NULL,
+    digest bytea NOT NULL,
+    sealed bytea,
+    status text NOT NULL CHECK (status IN ('open', 'used', 'replaced', 'exhausted')),
+    tries_left integer NOT NULL CHECK (tries_left >= 0),
+    claimed_by uuid,
+    sent timestamptz NOT NULL,
+    expires timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, subject_ref) REFERENCES subject (tenant_id, id),
+    CHECK (status = 'open' OR sealed IS NULL)
+);
+CREATE INDEX ON sent_code (tenant_id, subject_ref);
+CREATE INDEX ON sent_code (tenant_id, enrollment_id);
+CREATE INDEX ON sent_code (tenant_id, to_digest, sent);
+CREATE INDEX ON sent_code (sent);
+
 CREATE TABLE handover (
     tenant_id uuid NOT NULL,
     enrollment_id uuid NOT NULL,
@@ -41,6 +65,9 @@ CREATE INDEX ON handover (expires);
 """
 
 
+_FORGETS_CODES = "SELECT (sent, expires, status), UPDATE (sealed), DELETE"
+
+
 def upgrade() -> None:
     service = "enrollment"
     op.execute(_COLUMNS)
@@ -48,4 +75,6 @@ def upgrade() -> None:
     for table in ("presence", "handover"):
         op.execute(tenant_wall(table, service))
         op.execute(worker_access(table, service, "SELECT (expires), DELETE"))
+    op.execute(tenant_wall("sent_code", service))
+    op.execute(worker_access("sent_code", service, _FORGETS_CODES))
     op.execute("GRANT UPDATE (sealed_label) ON enrollment TO enrollment_worker")

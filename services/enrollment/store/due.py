@@ -21,6 +21,12 @@ async def forget_enrollments(pool: Pool, *, now: datetime) -> None:
         now - _KEPT,
     )
     await pool.execute("DELETE FROM enrollment WHERE expires <= $1", now - _KEPT)
+    await pool.execute(
+        "UPDATE sent_code SET sealed = NULL WHERE expires <= $1 AND sent > $2 AND status = 'open'",
+        now,
+        now - _KEPT,
+    )
+    await pool.execute("DELETE FROM sent_code WHERE sent <= $1", now - _KEPT)
     await pool.execute("DELETE FROM handover WHERE expires <= $1", now)
     await pool.execute("DELETE FROM presence WHERE expires <= $1", now)
 

@@ -8,13 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
 
+from contracts.vocabulary import Factor
 from services.enrollment.domain import recovery_codes
 from services.enrollment.domain.otp import SECRET_LENGTH
 from services.enrollment.domain.parameters import Parameters, Pin
+from services.enrollment.domain.phone import Unusable, normal_number
 from services.enrollment.domain.pin import SALT_LENGTH, is_weak, pin_hash
 from services.enrollment.domain.refusals import Refusal
 from services.enrollment.domain.totp import STANDARD
-from services.enrollment.domain.wishes import ChosenPin, NewCodes, NewKey, TokenSeed, Wish
+from services.enrollment.domain.wishes import (
+    ChosenPin,
+    NewCodes,
+    NewKey,
+    Phone,
+    TokenSeed,
+    Wish,
+)
 
 Result = TypeVar("Result")
 # A hash takes 40 ms of a core and 19 MiB.
@@ -53,8 +62,24 @@ async def begin(wish: Wish, slow: SlowWork) -> Begun | Refusal:
                 return Refusal.WEAK_PIN
             hashed = await slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
             return Begun(hashed, Pin(len(pin)))
+        case Phone(number, region):
+            return _phone(number, region, wish.factor)
         case NewCodes():
             codes = recovery_codes.new_codes(secrets.choice)
             return Begun(json.dumps(codes).encode(), None)
         case _:
             assert_never(wish.choice)
+
+
+_UNUSABLE = {
+    Unusable.NO_NUMBER: Refusal.NO_NUMBER,
+    Unusable.NO_REGION: Refusal.NO_REGION,
+    Unusable.NOT_FOR_THIS: Refusal.NUMBER_NOT_FOR_THIS,
+}
+
+
+def _phone(text: str, region: str | None, factor: Factor) -> Begun | Refusal:
+    number = normal_number(text, region, factor)
+    if isinstance(number, Unusable):
+        return _UNUSABLE[number]
+    return Begun(number.encode(), None)

@@ -13,7 +13,12 @@ from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.callers import Caller
 from services.enrollment.announcements import enrolled
-from services.enrollment.domain.authenticator import ONLY_ONE, Authenticator, has_room
+from services.enrollment.domain.authenticator import (
+    BY_PHONE,
+    ONLY_ONE,
+    Authenticator,
+    has_room,
+)
 from services.enrollment.domain.authenticator import Status as Standing
 from services.enrollment.domain.enrollment import (
     Enrollment,
@@ -25,6 +30,7 @@ from services.enrollment.domain.enrollment import (
 )
 from services.enrollment.domain.proof import Answer, Proved, is_answer, proved
 from services.enrollment.domain.refusals import Refusal, WrongCode
+from services.enrollment.domain.sent_codes import SentCode
 from services.enrollment.store.authenticators import add_authenticator, lock_with_status
 from services.enrollment.store.enrollments import (
     Seals,
@@ -35,9 +41,11 @@ from services.enrollment.store.enrollments import (
     save_confirmed,
     save_wrong_code,
 )
+from services.enrollment.store.sent_codes import newest_for_enrollment, use_up
 from services.enrollment.use_cases.beginning import SlowWork
 from services.enrollment.use_cases.remove import Remove, remove_all
 from services.enrollment.use_cases.seals import Sealing
+from services.enrollment.use_cases.sent_codes import SentCodes, holds
 from services.enrollment.use_cases.tickets import Tickets
 
 
@@ -82,6 +90,7 @@ class Confirm:
     sealing: Sealing
     tickets: Tickets
     remove: Remove
+    codes: SentCodes
     slow: SlowWork
     clock: Clock
 
@@ -92,10 +101,11 @@ class Confirm:
         tenant = caller.tenant_id
         async with tenant_transaction(self.pool, tenant) as tx:
             seen = await find_enrollment(tx, enrollment_id, caller.application_id)
+            sent = await newest_for_enrollment(tx, enrollment_id)
         if seen is None:
             return Refusal.UNKNOWN
         about = seen.enrollment.subject_ref
-        judged = await self._judged(tenant, seen, answer)
+        judged = await self._judged(tenant, seen, sent, answer)
         async with tenant_transaction(self.pool, tenant) as tx:
             await lock_subject(tx, tenant, about)
             outcome = await _judge(tx, await lock_enrollment(tx, enrollment_id), judged)
@@ -105,13 +115,15 @@ class Confirm:
         await self.remove.make_effective(tenant, about)
         return self._confirmed(tenant, outcome)
 
-    async def _judged(self, tenant: UUID, seen: StoredEnrollment, answer: Answer) -> _Judged:
+    async def _judged(
+        self, tenant: UUID, seen: StoredEnrollment, sent: SentCode | None, answer: Answer
+    ) -> _Judged:
         # What is sealed never changes until it is erased, so it can be opened before the lock.
         about, now, sealed = seen.enrollment, self.clock(), seen.seals.secret
         has_form, shown, seals = is_answer(about, answer), None, seen.seals
         if sealed is not None and has_form:
             secret = await self.sealing.open_secret(tenant, about, sealed)
-            shown = await self._proved(about, secret, answer, now)
+            shown = await self._proved(tenant, about, secret, sent, answer)
             if shown is not None and shown.secret != secret:
                 kept = await self.sealing.seal_secret(tenant, about, shown.secret)
                 seals = replace(seals, secret=kept)
@@ -119,8 +131,18 @@ class Confirm:
         return _Judged(tenant, digest, now, has_form, shown, seals)
 
     async def _proved(
-        self, about: Enrollment, secret: bytes, answer: Answer, now: datetime
+        self,
+        tenant: UUID,
+        about: Enrollment,
+        secret: bytes,
+        sent: SentCode | None,
+        answer: Answer,
     ) -> Proved | None:
+        now = self.clock()
+        if about.factor in BY_PHONE:
+            digest = await self.codes.digest(tenant, about.subject_ref, answer.code)
+            is_right = sent is not None and holds(sent, digest, now=now)
+            return Proved(secret) if is_right else None
         if about.factor is Factor.PIN:
             return await self.slow(lambda: proved(about, secret, answer, at=now))
         return proved(about, secret, answer, at=now)
@@ -167,6 +189,7 @@ async def _confirm(
     done = confirmed(about, now)
     await add_authenticator(tx, tenant, done, seals=judged.seals, last_step=shown.last_step)
     await save_confirmed(tx, done, code_digest=judged.digest)
+    await use_up(tx, about.enrollment_id)
     await announce(tx, topic=EVENTS.name, event=enrolled(tenant, done, now=now))
     return _Done(done, now, is_only_one=_is_only_one(active, about))
 

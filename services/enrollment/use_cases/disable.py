@@ -13,8 +13,9 @@ from services.enrollment.domain.authenticator import Status
 from services.enrollment.domain.refusals import Refusal, StaysOn
 from services.enrollment.store.authenticators import lock_with_status
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject
+from services.enrollment.store.sent_codes import close_codes
 from services.enrollment.use_cases.people import People
-from services.enrollment.use_cases.presences import Presences, absence
+from services.enrollment.use_cases.presences import Presences, take_presence
 from services.enrollment.use_cases.remove import Remove, remove_all
 from services.enrollment.use_cases.staying_on import disabling_refused
 
@@ -46,12 +47,13 @@ class Disable:
             if refused is not None:
                 return refused
             await lock_subject(tx, tenant, about)
-            absent = await absence(tx, caller, about, presence)
-            if absent is not None:
-                return absent
+            taken = await take_presence(tx, caller, about, presence)
+            if isinstance(taken, Refusal):
+                return taken
             active = await lock_with_status(tx, about, Status.ACTIVE)
             removed = await remove_all(tx, tenant, active, reset_id=None, now=now)
             await cancel_enrollments(tx, about)
+            await close_codes(tx, about)
             if removed:
                 event = disabled(caller, about, by=by, removed=removed, now=now)
                 await announce(tx, topic=EVENTS.name, event=event)

@@ -135,8 +135,8 @@ class Handovers:
 
     async def _digests(self, tenant: UUID, token: str, code: str) -> tuple[bytes, bytes]:
         return (
-            await self.sealing.handover_digest(tenant, "link", token),
-            await self.sealing.handover_digest(tenant, "code", code),
+            await self.sealing.digest(tenant, "link", token),
+            await self.sealing.digest(tenant, "handover code", code),
         )
 
 

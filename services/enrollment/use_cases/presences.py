@@ -69,22 +69,23 @@ class Presences:
                 raise ValueError("not a proof of presence")
 
 
-async def absence(
+async def take_presence(
     tx: Connection, caller: Caller, subject_ref: UUID, shown: Presence | None
-) -> Refusal | None:
-    """Return why a locked subject's authenticators are not to be changed now, or take the proof.
+) -> bool | Refusal:
+    """Take the proof that a locked subject is present, or return why nothing is to be changed.
 
-    None is needed of whoever has no codes yet, nor where somebody acts who may help people.
+    False where none was taken: none is needed of whoever has no codes yet, nor where somebody acts
+    who may help people.
     """
     active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
     if Right.SUPPORT in caller.scopes or not any(one.factor in WITH_CODES for one in active):
-        return None
+        return False
     if shown is None:
         return Refusal.NOT_PRESENT
     if not _is_of(active, shown):
         return Refusal.RECEIPT_REFUSED
     taken = await take_once(tx, caller.tenant_id, shown.presence_id, expires=shown.expires)
-    return None if taken else Refusal.RECEIPT_REFUSED
+    return True if taken else Refusal.RECEIPT_REFUSED
 
 
 def _is_of(active: list[Authenticator], shown: Presence) -> bool:

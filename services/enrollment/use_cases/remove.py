@@ -27,7 +27,8 @@ from services.enrollment.store.authenticators import (
 )
 from services.enrollment.store.due import take_revocations
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
-from services.enrollment.use_cases.presences import Presences, absence
+from services.enrollment.store.sent_codes import close_codes
+from services.enrollment.use_cases.presences import Presences, take_presence
 from services.enrollment.use_cases.staying_on import last_one_refused
 
 # Whoever removes tells verification at once; the worker comes only where that did not succeed.
@@ -87,9 +88,9 @@ class Remove:
             if refused is not None:
                 return refused
         # Last, because it takes the proof.
-        absent = await absence(tx, caller, about, presence)
-        if absent is not None:
-            return absent
+        taken = await take_presence(tx, caller, about, presence)
+        if isinstance(taken, Refusal):
+            return taken
         await remove_all(tx, tenant, removed, reset_id=None, now=now)
         return None
 
@@ -114,6 +115,7 @@ class Remove:
         active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
         removed = await remove_all(tx, tenant, active, reset_id=reset_id, now=now)
         await cancel_enrollments(tx, subject_ref)
+        await close_codes(tx, subject_ref)
         waits_for = sorted([*pending, *removed], key=lambda one: one.authenticator_id)
         event = reset_applied(tenant, subject_ref, reset_id=reset_id, removed=waits_for, now=now)
         await announce(tx, topic=EVENTS.name, event=event)
@@ -128,6 +130,7 @@ class Remove:
         active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
         await remove_all(tx, tenant, active, reset_id=None, now=self.clock())
         await cancel_enrollments(tx, subject_ref)
+        await close_codes(tx, subject_ref)
 
     async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:
         """Tell verification what it must not accept; return what it has not confirmed."""

@@ -11,9 +11,11 @@ from libs.sealing.seal import key_version, open_seal, seal
 from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.places import (
     CONFIRMATION,
-    HANDOVER,
+    DIGEST,
+    MESSAGE,
     NAME,
     SECRET,
+    message_place,
     name_place,
     secret_place,
 )
@@ -67,9 +69,24 @@ class Sealing:
         message = enrollment.enrollment_id.bytes + content
         return hmac.new(key.key, message, hashlib.sha256).digest()
 
-    async def handover_digest(self, tenant: UUID, kind: str, text: str) -> bytes:
-        """Return what a link or a code for another device is recognised by."""
-        key = await self.data_keys.newest(tenant=tenant, purpose=HANDOVER)
+    async def seal_message(
+        self, tenant: UUID, subject_ref: UUID, code_id: UUID, text: str
+    ) -> bytes:
+        """Return what is to be sent, as it is stored until notification has sent it."""
+        key = await self.data_keys.newest(tenant=tenant, purpose=MESSAGE)
+        place = message_place(tenant, subject_ref, code_id=code_id)
+        return seal(key, text.encode(), place=place)
+
+    async def open_message(
+        self, tenant: UUID, subject_ref: UUID, code_id: UUID, sealed: bytes
+    ) -> str:
+        """Return what is to be sent."""
+        place = message_place(tenant, subject_ref, code_id=code_id)
+        return (await self._open(tenant, MESSAGE, sealed, place=place)).decode()
+
+    async def digest(self, tenant: UUID, kind: str, text: str) -> bytes:
+        """Return what a code, a link or a number is recognised by, under the tenant's key."""
+        key = await self.data_keys.newest(tenant=tenant, purpose=DIGEST)
         return hmac.new(key.key, f"{kind} {text}".encode(), hashlib.sha256).digest()
 
     async def _open(
