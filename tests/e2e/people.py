@@ -37,6 +37,8 @@ class Person:
     otpauth: str = ""
     key: str = ""
     used: int = 0
+    # What shows for some minutes after an enrollment that the person is there.
+    presence: str = ""
 
     def next_code(self) -> str:
         """Return a code that was not used yet: that of now, or the one the phone shows next."""
@@ -76,17 +78,29 @@ class Tenancy:
     since: datetime
 
     async def ask(
-        self, path: str, body: Mapping[str, object], *, key: str | None = None, method: str = "POST"
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        key: str | None = None,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
         """Send a request as the application, or with another key."""
-        headers = {"Authorization": f"Bearer {key or self.key}"}
-        return await self.http.request(method, path, json=body, headers=headers)
+        sent = {"Authorization": f"Bearer {key or self.key}", **(headers or {})}
+        return await self.http.request(method, path, json=body, headers=sent)
 
     async def must(
-        self, path: str, body: Mapping[str, object], *, status: int, key: str | None = None
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        status: int,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, object]:
         """Send a request whose answer must have a status; returns its body."""
-        answer = await self.ask(path, body, key=key)
+        answer = await self.ask(path, body, key=key, headers=headers)
         assert answer.status_code == status, answer.text
         content: dict[str, object] = answer.json()
         return content
@@ -169,6 +183,7 @@ class Tenancy:
         confirmed = await self.must(path, {"code": person.code_in_use()}, status=200)
         answered = time.monotonic()
         person.authenticator_id = str(confirmed["authenticator_id"])
+        person.presence = str(confirmed["presence"])
         issued = await self.must(
             "/v1/recovery-keys", {"ticket": confirmed["recovery_ticket"]}, status=201
         )

@@ -76,11 +76,13 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/v1/proposals/{proposal_id}/approval"): _row(Right.OWN),
     ("DELETE", "/v1/proposals/{proposal_id}"): _row(Right.OWN),
     ("POST", "/v1/enrollments"): _row(Scope.ENROLL, body={**_SOMEBODY, "factor": "totp"}),
+    ("POST", "/v1/enrollments/email-code"): _row(Scope.ENROLL, body=_SOMEBODY),
     ("POST", "/v1/enrollments/continuation"): _row(
         Scope.ENROLL, body={**_SOMEBODY, "code": "ABCD-EFGH"}
     ),
     ("GET", "/v1/enrollments/{enrollment_id}"): _row(Scope.ENROLL),
     ("POST", "/v1/enrollments/{enrollment_id}/handover"): _row(Scope.ENROLL),
+    ("POST", "/v1/enrollments/{enrollment_id}/code"): _row(Scope.ENROLL),
     ("POST", "/v1/enrollments/{enrollment_id}/confirmation"): _row(
         Scope.ENROLL, body={"code": "123456"}
     ),

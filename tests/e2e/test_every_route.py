@@ -72,7 +72,8 @@ async def _furnished(tenancy: Tenancy) -> Furnished:
     device = (await tenancy.must("/v1/verify", body, status=200))["device"]
     assert isinstance(device, dict)
     begun = {"subject": person.name, "factor": "totp"}
-    enrollment = await tenancy.must("/v1/enrollments", begun, status=201)
+    present = {"Watchword-Receipt": person.presence}
+    enrollment = await tenancy.must("/v1/enrollments", begun, status=201, headers=present)
     other = await tenancy.enrolled()
     used = {"subject": other.name, "recovery_key": other.recovery_key}
     reset = await tenancy.effective("/v1/recoveries", used)

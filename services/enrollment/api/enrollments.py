@@ -21,7 +21,6 @@ from services.enrollment.api.problems import accepted
 from services.enrollment.api.receipts import Receipt
 from services.enrollment.api.schemas import (
     AuthenticatorSearch,
-    CodeBody,
     CodeSent,
     ConfirmationAnswer,
     ConfirmationBody,
@@ -98,11 +97,11 @@ def enrollment_routes(
     async def continue_enrollment(
         body: ContinuationBody, caller: Annotated[Caller, may_enroll]
     ) -> EnrollmentStarted:
-        if isinstance(body, CodeBody):
-            return enrollment_started(
-                accepted(await handovers.by_code(caller, body.subject, body.code))
-            )
-        return enrollment_started(accepted(await handovers.by_link(caller, body.link_token)))
+        if body.link_token is not None:
+            found = await handovers.by_link(caller, body.link_token)
+        else:
+            found = await handovers.by_code(caller, body.subject or "", body.code or "")
+        return enrollment_started(accepted(found))
 
     @router.get("/{enrollment_id}", responses=documented(401, 403, 404, 422))
     async def show_enrollment(

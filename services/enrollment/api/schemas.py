@@ -2,10 +2,17 @@
 
 from base64 import b32decode
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from contracts.subjects import SubjectName
 from contracts.vocabulary import Algorithm, Factor
@@ -211,25 +218,30 @@ class HandoverShown(BaseModel):
     expires_at: datetime
 
 
-class LinkBody(BaseModel):
-    """The token of a link that was opened on the other device."""
+class ContinuationBody(BaseModel):
+    """The token of a link that was opened, or the code that was typed, with the subject's name."""
 
     model_config = _STRICT
-    link_token: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{22}$")]
+    link_token: (
+        Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{22}$")] | None
+    ) = None
+    subject: SubjectName | None = None
+    code: (
+        Annotated[
+            str,
+            StringConstraints(
+                strict=True, pattern=r"^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"
+            ),
+        ]
+        | None
+    ) = None
 
-
-class CodeBody(BaseModel):
-    """The code that was typed on the other device, and who the subject is."""
-
-    model_config = _STRICT
-    subject: SubjectName
-    code: Annotated[
-        str,
-        StringConstraints(strict=True, pattern=r"^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$"),
-    ]
-
-
-ContinuationBody = LinkBody | CodeBody
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        by_code = (self.subject is not None, self.code is not None)
+        if by_code != ((False, False) if self.link_token is not None else (True, True)):
+            raise ValueError("either link_token, or subject and code")
+        return self
 
 
 class NameBody(BaseModel):
