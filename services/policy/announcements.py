@@ -227,6 +227,7 @@ def application_state(application: Application) -> ApplicationState:
         deleted=False,
         name=application.name,
         keys=tuple(_published_key(key) for key in published_keys(application)),
+        passkeys=application.passkeys,
     )
 
 

@@ -23,6 +23,7 @@ from services.policy.api.applications import application_routes
 from services.policy.api.imports import import_routes
 from services.policy.api.internal import internal_routes
 from services.policy.api.logins import login_routes
+from services.policy.api.passkeys import passkey_routes
 from services.policy.api.policies import policy_routes
 from services.policy.api.proposals import proposal_routes
 from services.policy.api.rules import rules_routes
@@ -43,6 +44,7 @@ from services.policy.use_cases.imports import Imports
 from services.policy.use_cases.keys import Keys
 from services.policy.use_cases.logins import Logins
 from services.policy.use_cases.part_seals import PartSeals
+from services.policy.use_cases.passkeys import Passkeys
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.proposals import Proposals
@@ -164,6 +166,7 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         routers=[
             tenant_routes(Tenants(pool, clock), operator_key_digest=settings.operator_key_digest),
             application_routes(Applications(pool, clock), Keys(pool, clock, keepers), find),
+            passkey_routes(Passkeys(pool, clock), find),
             policy_routes(Policies(pool, clock), find),
             rules_routes(Rules(pool, clock), find),
             survey_routes(Surveys(pool, clock), find, clock),

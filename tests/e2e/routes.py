@@ -39,6 +39,10 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/v1/applications/{application_id}"): _row(Right.READ),
     ("POST", "/v1/applications/{application_id}/keys"): _row(Scope.MANAGE, body={}),
     ("DELETE", "/v1/applications/{application_id}/keys/{key_id}"): _row(Scope.MANAGE),
+    ("PUT", "/v1/applications/{application_id}/passkeys"): _row(
+        Scope.MANAGE, body={"rp_id": "localhost", "origins": ["https://localhost"]}
+    ),
+    ("DELETE", "/v1/applications/{application_id}/passkeys"): _row(Scope.MANAGE),
     ("GET", "/v1/policies/{application_id}"): _row(Right.READ),
     ("PUT", "/v1/policies/{application_id}"): _row(
         Right.OWN, body={"requirement": "off", "factors": []}

@@ -37,6 +37,16 @@ async def _revoke_key(tenant: Tenant, who: Person) -> httpx2.Response:
     return await who.api("DELETE", key_path(tenant, key["key_id"]))
 
 
+async def _put_passkeys(tenant: Tenant, who: Person) -> httpx2.Response:
+    path = f"/v1/applications/{tenant.application_id}/passkeys"
+    return await who.api("PUT", path, {"rp_id": "localhost", "origins": ["https://localhost"]})
+
+
+async def _delete_passkeys(tenant: Tenant, who: Person) -> httpx2.Response:
+    await _put_passkeys(tenant, Person("", "", tenant))
+    return await who.api("DELETE", f"/v1/applications/{tenant.application_id}/passkeys")
+
+
 async def _put_policy(tenant: Tenant, who: Person) -> httpx2.Response:
     return await who.api("PUT", f"/v1/policies/{tenant.application_id}", _OFF_TERMS)
 
@@ -91,6 +101,8 @@ _ACTS: dict[str, Callable[[Tenant, Person], Awaitable[Any]]] = {
     "POST /v1/applications": _make_application,
     "POST /v1/applications/{application_id}/keys": _issue_key,
     "DELETE /v1/applications/{application_id}/keys/{key_id}": _revoke_key,
+    "PUT /v1/applications/{application_id}/passkeys": _put_passkeys,
+    "DELETE /v1/applications/{application_id}/passkeys": _delete_passkeys,
     "PUT /v1/policies/{application_id}": _put_policy,
     "POST /v1/rules": _write_rules,
     "POST /v1/rules/{version}/publication": _publish_rules,

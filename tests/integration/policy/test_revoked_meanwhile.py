@@ -17,6 +17,7 @@ _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 _ACTS = [
     "an owner's key",
     "an application",
+    "passkeys",
     "rules",
     "a publication",
     "a policy",
@@ -37,6 +38,10 @@ async def _acts(tenant: Tenant, anna: Person) -> Mapping[str, tuple[str, str, An
     return {
         "an owner's key": ("POST", keys, {"role": "owner", "holder": anna.subject_ref}),
         "an application": ("POST", "/v1/applications", {"name": "Mail"}),
+        "passkeys": (
+            *("PUT", f"/v1/applications/{tenant.application_id}/passkeys"),
+            {"rp_id": "localhost", "origins": ["https://localhost"]},
+        ),
         "rules": ("POST", "/v1/rules", {"rules": {"rules": [_ALL]}, "reason": "It is time"}),
         "a publication": (
             *("POST", "/v1/rules/1/publication"),

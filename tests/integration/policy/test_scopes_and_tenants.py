@@ -22,6 +22,10 @@ _BODIES: dict[str, object] = {
     "POST /v1/tenants": {"name": "A university"},
     "POST /v1/applications": {"name": "Mail"},
     "POST /v1/applications/{application_id}/keys": {},
+    "PUT /v1/applications/{application_id}/passkeys": {
+        "rp_id": "localhost",
+        "origins": ["https://localhost"],
+    },
     "PUT /v1/policies/{application_id}": {"requirement": "off", "factors": []},
     "POST /v1/subjects": {"subject": "anna"},
     "POST /v1/subjects/search": {"subject": "anna"},
