@@ -75,6 +75,8 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/v1/imports/{import_id}/rows"): _row(Scope.MANAGE),
     ("GET", "/v1/settings"): _row(Right.READ),
     ("PUT", "/v1/settings"): _row(Right.OWN, body={"four_eyes": False}),
+    ("GET", "/v1/settings/mailboxes"): _row(Right.READ),
+    ("PUT", "/v1/settings/mailboxes"): _row(Right.OWN, body={"then": "refuse"}),
     ("GET", "/v1/proposals"): _row(Right.READ),
     ("GET", "/v1/proposals/{proposal_id}"): _row(Right.READ),
     ("POST", "/v1/proposals/{proposal_id}/approval"): _row(Right.OWN),
