@@ -13,7 +13,6 @@ from libs.sealing.letter import LetterBox
 from tests.integration.policy.bench import Bench, Tenant
 from tests.integration.policy.people import two_owners
 
-pytestmark = pytest.mark.requirement("D6")
 _PATH = "/v1/settings/mailboxes"
 _FEW = {"then": "refuse", "names": ["info", "noreply*"]}
 

@@ -11,7 +11,6 @@ from services.policy.domain.mailboxes import (
     mailbox_of,
 )
 
-pytestmark = pytest.mark.requirement("D6")
 _REFUSED, _PERSONAL = Mailbox.SHARED_REFUSED, Mailbox.PERSONAL
 _SOME = Shared(names=("info", "büro", "straße".casefold(), "noreply*", "klanten*"))
 
