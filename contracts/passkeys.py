@@ -1,8 +1,6 @@
 """Whom passkeys are made for (WebAuthn Level 3 section 4, relying party)."""
 
-from pydantic import BaseModel
-
-from contracts.envelope import PUBLISHED
+from pydantic import BaseModel, ConfigDict
 
 
 class PasskeyParty(BaseModel):
@@ -11,6 +9,7 @@ class PasskeyParty(BaseModel):
     An authenticator answers for one `rp_id` only: under another one all passkeys are useless.
     """
 
-    model_config = PUBLISHED
+    # Readers ignore what they do not know.
+    model_config = ConfigDict(frozen=True, extra="ignore")
     rp_id: str
     origins: tuple[str, ...]

@@ -65,10 +65,15 @@ def tenant_created(tenant: UUID, *, now: datetime) -> Announcement:
 
 
 def settings_changed(
-    tenant: UUID, settings: Settings, *, changed_by: UUID, now: datetime
+    tenant: UUID, settings: Settings, *, changed_by: UUID, now: datetime, mailboxes: bool = False
 ) -> Announcement:
-    """A tenant has chosen something else for itself."""
-    data = TenantChanged(change=Change.UPDATED, changed_by=changed_by, four_eyes=settings.four_eyes)
+    """A tenant has chosen something else for itself; which `mailboxes` it means stays here."""
+    data = TenantChanged(
+        change=Change.UPDATED,
+        changed_by=changed_by,
+        four_eyes=settings.four_eyes,
+        mailboxes=mailboxes,
+    )
     return _of_application(TENANT_CHANGED, data, tenant=tenant, about=tenant, now=now)
 
 
@@ -227,6 +232,7 @@ def application_state(application: Application) -> ApplicationState:
         deleted=False,
         name=application.name,
         keys=tuple(_published_key(key) for key in published_keys(application)),
+        passkeys=application.passkeys,
     )
 
 

@@ -23,6 +23,8 @@ from services.policy.api.applications import application_routes
 from services.policy.api.imports import import_routes
 from services.policy.api.internal import internal_routes
 from services.policy.api.logins import login_routes
+from services.policy.api.mailboxes import mailbox_routes
+from services.policy.api.passkeys import passkey_routes
 from services.policy.api.policies import policy_routes
 from services.policy.api.proposals import proposal_routes
 from services.policy.api.rules import rules_routes
@@ -42,7 +44,9 @@ from services.policy.use_cases.importing import Importing
 from services.policy.use_cases.imports import Imports
 from services.policy.use_cases.keys import Keys
 from services.policy.use_cases.logins import Logins
+from services.policy.use_cases.mailboxes import SharedMailboxes
 from services.policy.use_cases.part_seals import PartSeals
+from services.policy.use_cases.passkeys import Passkeys
 from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.proposals import Proposals
@@ -157,6 +161,7 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         }
     )
     subjects = Subjects(pool, PersonalSeals(plumbing.data_keys), clock=clock, keepers=keepers)
+    mailboxes = SharedMailboxes(pool, clock)
     find = Callers(pool).find
     public = public_app(
         SERVICE,
@@ -164,6 +169,7 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
         routers=[
             tenant_routes(Tenants(pool, clock), operator_key_digest=settings.operator_key_digest),
             application_routes(Applications(pool, clock), Keys(pool, clock, keepers), find),
+            passkey_routes(Passkeys(pool, clock), find),
             policy_routes(Policies(pool, clock), find),
             rules_routes(Rules(pool, clock), find),
             survey_routes(Surveys(pool, clock), find, clock),
@@ -171,6 +177,7 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
             login_routes(Logins(pool, subjects.seals), find),
             import_routes(_imports(plumbing), find),
             settings_routes(TenantSettings(pool, clock), find),
+            mailbox_routes(mailboxes, find),
             proposal_routes(Proposals(pool, clock), find, clock),
         ],
     )
@@ -180,6 +187,11 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
 
     routers = [
         health_routes(database_check(plumbing), readings),
-        internal_routes(subjects, Contacts(pool, subjects, clock), callers=plumbing.callers),
+        internal_routes(
+            subjects,
+            Contacts(pool, subjects, clock),
+            mailboxes=mailboxes,
+            callers=plumbing.callers,
+        ),
     ]
     return Listeners(public=public, internal=internal_app(SERVICE, routers=routers))

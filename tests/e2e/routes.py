@@ -39,6 +39,10 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/v1/applications/{application_id}"): _row(Right.READ),
     ("POST", "/v1/applications/{application_id}/keys"): _row(Scope.MANAGE, body={}),
     ("DELETE", "/v1/applications/{application_id}/keys/{key_id}"): _row(Scope.MANAGE),
+    ("PUT", "/v1/applications/{application_id}/passkeys"): _row(
+        Scope.MANAGE, body={"rp_id": "localhost", "origins": ["https://localhost"]}
+    ),
+    ("DELETE", "/v1/applications/{application_id}/passkeys"): _row(Scope.MANAGE),
     ("GET", "/v1/policies/{application_id}"): _row(Right.READ),
     ("PUT", "/v1/policies/{application_id}"): _row(
         Right.OWN, body={"requirement": "off", "factors": []}
@@ -71,6 +75,8 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/v1/imports/{import_id}/rows"): _row(Scope.MANAGE),
     ("GET", "/v1/settings"): _row(Right.READ),
     ("PUT", "/v1/settings"): _row(Right.OWN, body={"four_eyes": False}),
+    ("GET", "/v1/settings/mailboxes"): _row(Right.READ),
+    ("PUT", "/v1/settings/mailboxes"): _row(Right.OWN, body={"then": "refuse"}),
     ("GET", "/v1/proposals"): _row(Right.READ),
     ("GET", "/v1/proposals/{proposal_id}"): _row(Right.READ),
     ("POST", "/v1/proposals/{proposal_id}/approval"): _row(Right.OWN),

@@ -10,6 +10,7 @@ from services.policy.api.schemas import (
     ApplicationShown,
     KeyIssued,
     KeyShown,
+    PasskeysShown,
     PolicyShown,
     SubjectShown,
 )
@@ -43,7 +44,15 @@ def application_shown(application: Application, policy: Policy) -> ApplicationSh
         created=application.created,
         keys=[_key_shown(key) for key in application.keys],
         policy=policy_shown(policy),
+        passkeys=passkeys_shown(application),
     )
+
+
+def passkeys_shown(application: Application) -> PasskeysShown | None:
+    party = application.passkeys
+    if party is None:
+        return None
+    return PasskeysShown(rp_id=party.rp_id, origins=list(party.origins))
 
 
 def application_created(made: NewApplication) -> ApplicationCreated:

@@ -23,23 +23,33 @@ from libs.sealing.letter import write_letter
 from libs.web.identity import InternalCallers
 from services.policy.api.problems import accepted, not_a_public_key, too_many_subjects
 from services.policy.use_cases.contacts import Contacts
+from services.policy.use_cases.mailboxes import SharedMailboxes
 from services.policy.use_cases.subjects import Subjects
 
 _MOST_SUBJECTS = 500
 
 
 def internal_routes(
-    subjects: Subjects, contacts: Contacts, *, callers: Callable[..., InternalCallers]
+    subjects: Subjects,
+    contacts: Contacts,
+    *,
+    mailboxes: SharedMailboxes,
+    callers: Callable[..., InternalCallers],
 ) -> APIRouter:
     """Make policy's internal routes, each for the callers that its contract lists."""
     router = APIRouter(tags=["internal"])
-    _questions(router, subjects, callers)
+    _resolving(router, subjects, mailboxes, callers=callers)
+    _naming(router, subjects, callers)
     _claims(router, contacts, callers)
     return router
 
 
-def _questions(
-    router: APIRouter, subjects: Subjects, callers: Callable[..., InternalCallers]
+def _resolving(
+    router: APIRouter,
+    subjects: Subjects,
+    mailboxes: SharedMailboxes,
+    *,
+    callers: Callable[..., InternalCallers],
 ) -> None:
 
     @router.post(RESOLVE_SUBJECT.path, dependencies=[Depends(callers(*RESOLVE_SUBJECT.callers))])
@@ -53,7 +63,11 @@ def _questions(
             letter=_letter(body.public_key, content, place=place),
             user_type=subject.attributes.user_type,
             groups=subject.attributes.groups,
+            mailbox=await mailboxes.of(body.tenant, subject.personal.email),
         )
+
+
+def _naming(router: APIRouter, subjects: Subjects, callers: Callable[..., InternalCallers]) -> None:
 
     @router.post(NAME_SUBJECTS.path, dependencies=[Depends(callers(*NAME_SUBJECTS.callers))])
     async def name_subjects(body: NameSubjects) -> NamedSubjects:

@@ -106,12 +106,18 @@ class ApplicationCreated(KeyIssued):
     policy: PolicyShown
 
 
+class PasskeysShown(BaseModel):
+    rp_id: str
+    origins: list[str]
+
+
 class ApplicationShown(BaseModel):
     application_id: UUID
     name: str
     created: datetime
     keys: list[KeyShown]
     policy: PolicyShown
+    passkeys: PasskeysShown | None
 
 
 class ApplicationList(BaseModel):

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.vocabulary import Factor, KeyMode, Requirement
+from services.policy.domain.mailboxes import Shared, Then
 from services.policy.domain.policy import Terms
 
 _KEPT = ConfigDict(frozen=True, extra="forbid")
@@ -55,5 +56,19 @@ class EndFourEyes(BaseModel):
     act: Literal["end_four_eyes"] = "end_four_eyes"
 
 
-Act = PublishRules | ChangePolicy | IssueOwnerKey | EndFourEyes
+class ChangeMailboxes(BaseModel):
+    """Let other people with shared mailboxes in."""
+
+    model_config = _KEPT
+    act: Literal["change_mailboxes"] = "change_mailboxes"
+    then: Then
+    names: tuple[str, ...] | None
+
+    @property
+    def shared(self) -> Shared:
+        """Return what is said of shared mailboxes then."""
+        return Shared(self.then, self.names)
+
+
+Act = PublishRules | ChangePolicy | IssueOwnerKey | EndFourEyes | ChangeMailboxes
 KeptAct = Annotated[Act, Field(discriminator="act")]

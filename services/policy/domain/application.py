@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from contracts.passkeys import PasskeyParty
 from contracts.roles import Role
 from contracts.vocabulary import KeyMode, Scope
 from services.policy.domain.owners import Owners, refusal_without
@@ -36,6 +37,7 @@ class Application:
     version: int
     created: datetime
     keys: tuple[Key, ...]
+    passkeys: PasskeyParty | None = None
 
     @property
     def asks(self) -> bool:
@@ -74,6 +76,13 @@ def without_key(
         return application
     refusal = refusal_without(owners, frozenset({key_id}))
     return refusal or _revoked(application, frozenset({key_id}))
+
+
+def with_passkeys(application: Application, party: PasskeyParty | None) -> Application:
+    """Return the version that uses passkeys there, or none: the same one where it already does."""
+    if party == application.passkeys:
+        return application
+    return replace(application, version=application.version + 1, passkeys=party)
 
 
 def published_keys(application: Application) -> tuple[Key, ...]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from contracts.passkeys import PasskeyParty
 from contracts.roles import Role
 from contracts.vocabulary import KeyMode, Scope
 from libs.postgres.pool import Connection
@@ -58,6 +59,20 @@ async def save_without_keys(
         tenant,
         list(gone),
         now,
+    )
+
+
+async def save_passkeys(tx: Connection, tenant: UUID, application: Application) -> None:
+    """Save the version of a locked application that uses passkeys elsewhere."""
+    party = application.passkeys
+    await tx.execute(
+        "UPDATE application SET version = $3, rp_id = $4, origins = $5"
+        " WHERE tenant_id = $1 AND application_id = $2",
+        tenant,
+        application.application_id,
+        application.version,
+        party.rp_id if party is not None else None,
+        list(party.origins) if party is not None else None,
     )
 
 
@@ -169,7 +184,14 @@ def _application(row: asyncpg.Record, keys: Sequence[asyncpg.Record]) -> Applica
         version=row["version"],
         created=row["created"],
         keys=tuple(_key(key) for key in keys),
+        passkeys=_party(row),
     )
+
+
+def _party(row: asyncpg.Record) -> PasskeyParty | None:
+    if row["rp_id"] is None:
+        return None
+    return PasskeyParty(rp_id=row["rp_id"], origins=tuple(row["origins"]))
 
 
 def _key(row: asyncpg.Record) -> Key:

@@ -12,6 +12,7 @@ from libs.web.callers import Caller
 from services.policy.announcements import approval_decided
 from services.policy.domain.acts import (
     Act,
+    ChangeMailboxes,
     ChangePolicy,
     EndFourEyes,
     IssueOwnerKey,
@@ -33,6 +34,7 @@ from services.policy.store.tenants import load_settings
 from services.policy.use_cases import settings
 from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.keys import add_key, look_at_key
+from services.policy.use_cases.mailboxes import change_mailboxes, look_at_mailboxes
 from services.policy.use_cases.policies import change_policy, look_at_policy
 from services.policy.use_cases.publication import bring_into_force, look_at_publication
 
@@ -120,6 +122,8 @@ async def _look(tx: Connection, tenant: UUID, act: Act) -> Look | Refusal | Mist
             return await look_at_key(tx, tenant, act.application_id, _key(act))
         case EndFourEyes():
             return settings.look_at_settings(await load_settings(tx, tenant))
+        case ChangeMailboxes():
+            return await look_at_mailboxes(tx, tenant, act)
         case _:
             assert_never(act)
 
@@ -135,6 +139,8 @@ async def _do(tx: Connection, tenant: UUID, act: Act, *, by: UUID, now: datetime
         case EndFourEyes():
             before = await load_settings(tx, tenant)
             await settings.save(tx, tenant, before, four_eyes=False, by=by, now=now)
+        case ChangeMailboxes():
+            await change_mailboxes(tx, tenant, act, by=by, now=now)
         case _:
             assert_never(act)
 

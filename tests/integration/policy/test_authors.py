@@ -37,6 +37,16 @@ async def _revoke_key(tenant: Tenant, who: Person) -> httpx2.Response:
     return await who.api("DELETE", key_path(tenant, key["key_id"]))
 
 
+async def _put_passkeys(tenant: Tenant, who: Person) -> httpx2.Response:
+    path = f"/v1/applications/{tenant.application_id}/passkeys"
+    return await who.api("PUT", path, {"rp_id": "localhost", "origins": ["https://localhost"]})
+
+
+async def _delete_passkeys(tenant: Tenant, who: Person) -> httpx2.Response:
+    await _put_passkeys(tenant, Person("", "", tenant))
+    return await who.api("DELETE", f"/v1/applications/{tenant.application_id}/passkeys")
+
+
 async def _put_policy(tenant: Tenant, who: Person) -> httpx2.Response:
     return await who.api("PUT", f"/v1/policies/{tenant.application_id}", _OFF_TERMS)
 
@@ -68,6 +78,15 @@ async def _choose(tenant: Tenant, who: Person) -> httpx2.Response:
     return await who.api("PUT", "/v1/settings", {"four_eyes": True})
 
 
+async def _choose_mailboxes(tenant: Tenant, who: Person) -> httpx2.Response:
+    return await who.api("PUT", "/v1/settings/mailboxes", {"then": "flag"})
+
+
+async def _propose_mailboxes(tenant: Tenant, who: Person) -> httpx2.Response:
+    await _choose(tenant, who)
+    return await _choose_mailboxes(tenant, who)
+
+
 async def _propose(tenant: Tenant, who: Person) -> httpx2.Response:
     await _choose(tenant, who)
     return await who.api("PUT", "/v1/settings", {"four_eyes": False})
@@ -91,6 +110,8 @@ _ACTS: dict[str, Callable[[Tenant, Person], Awaitable[Any]]] = {
     "POST /v1/applications": _make_application,
     "POST /v1/applications/{application_id}/keys": _issue_key,
     "DELETE /v1/applications/{application_id}/keys/{key_id}": _revoke_key,
+    "PUT /v1/applications/{application_id}/passkeys": _put_passkeys,
+    "DELETE /v1/applications/{application_id}/passkeys": _delete_passkeys,
     "PUT /v1/policies/{application_id}": _put_policy,
     "POST /v1/rules": _write_rules,
     "POST /v1/rules/{version}/publication": _publish_rules,
@@ -98,6 +119,7 @@ _ACTS: dict[str, Callable[[Tenant, Person], Awaitable[Any]]] = {
     "PATCH /v1/subjects/{subject_ref}": _change_subject,
     "DELETE /v1/subjects/{subject_ref}": _delete_subject,
     "PUT /v1/settings": _choose,
+    "PUT /v1/settings/mailboxes": _choose_mailboxes,
     "POST /v1/proposals/{proposal_id}/approval": _approve,
     "DELETE /v1/proposals/{proposal_id}": _refuse,
 }
@@ -125,7 +147,11 @@ def test_no_route_is_forgotten(bench: Bench) -> None:
     assert routes == _ACTS.keys() | _NO_ACTS | _BY_A_WORKER
 
 
-@pytest.mark.parametrize("act", [*_ACTS.values(), _propose], ids=[*_ACTS, "a proposal"])
+@pytest.mark.parametrize(
+    "act",
+    [*_ACTS.values(), _propose, _propose_mailboxes],
+    ids=[*_ACTS, "a proposal", "a proposal of mailboxes"],
+)
 async def test_an_act_is_an_event_with_its_author(
     bench: Bench, act: Callable[[Tenant, Person], Awaitable[Any]]
 ) -> None:

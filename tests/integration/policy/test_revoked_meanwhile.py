@@ -17,10 +17,12 @@ _WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
 _ACTS = [
     "an owner's key",
     "an application",
+    "passkeys",
     "rules",
     "a publication",
     "a policy",
     "settings",
+    "mailboxes",
     "a refusal",
     "a revocation",
     "a deletion",
@@ -37,6 +39,10 @@ async def _acts(tenant: Tenant, anna: Person) -> Mapping[str, tuple[str, str, An
     return {
         "an owner's key": ("POST", keys, {"role": "owner", "holder": anna.subject_ref}),
         "an application": ("POST", "/v1/applications", {"name": "Mail"}),
+        "passkeys": (
+            *("PUT", f"/v1/applications/{tenant.application_id}/passkeys"),
+            {"rp_id": "localhost", "origins": ["https://localhost"]},
+        ),
         "rules": ("POST", "/v1/rules", {"rules": {"rules": [_ALL]}, "reason": "It is time"}),
         "a publication": (
             *("POST", "/v1/rules/1/publication"),
@@ -44,6 +50,7 @@ async def _acts(tenant: Tenant, anna: Person) -> Mapping[str, tuple[str, str, An
         ),
         "a policy": ("PUT", own, strict),
         "settings": ("PUT", "/v1/settings", {"four_eyes": True}),
+        "mailboxes": ("PUT", "/v1/settings/mailboxes", {"then": "refuse", "names": ["info*"]}),
         "a refusal": ("DELETE", f"/v1/proposals/{waiting['proposal_id']}", None),
         "a revocation": ("DELETE", key_path(tenant, bert.key_id), None),
         "an import": ("POST", "/v1/imports", {"format": "csv", "dry_run": False}),

@@ -22,6 +22,10 @@ _BODIES: dict[str, object] = {
     "POST /v1/tenants": {"name": "A university"},
     "POST /v1/applications": {"name": "Mail"},
     "POST /v1/applications/{application_id}/keys": {},
+    "PUT /v1/applications/{application_id}/passkeys": {
+        "rp_id": "localhost",
+        "origins": ["https://localhost"],
+    },
     "PUT /v1/policies/{application_id}": {"requirement": "off", "factors": []},
     "POST /v1/subjects": {"subject": "anna"},
     "POST /v1/subjects/search": {"subject": "anna"},
@@ -34,6 +38,7 @@ _BODIES: dict[str, object] = {
     "POST /v1/subjects/logins": {"email": "anna@example.org"},
     "POST /v1/imports": {"format": "csv", "dry_run": False},
     "PUT /v1/settings": {"four_eyes": False},
+    "PUT /v1/settings/mailboxes": {"then": "refuse"},
 }
 # Routes for which managing is not enough, or not needed.
 _OTHER_RIGHTS: dict[str, Right] = {
@@ -53,6 +58,8 @@ _OTHER_RIGHTS: dict[str, Right] = {
     "GET /v1/subjects/{subject_ref}": Right.SUPPORT,
     "GET /v1/settings": Right.READ,
     "PUT /v1/settings": Right.OWN,
+    "GET /v1/settings/mailboxes": Right.READ,
+    "PUT /v1/settings/mailboxes": Right.OWN,
     "GET /v1/proposals": Right.READ,
     "GET /v1/proposals/{proposal_id}": Right.READ,
     "POST /v1/proposals/{proposal_id}/approval": Right.OWN,
@@ -243,5 +250,5 @@ async def _import_halfway(bench: Bench, tenant: Tenant) -> None:
 
 
 async def _state_of(tenant: Tenant) -> list[object]:
-    places = ("applications", "subjects", "proposals", "settings")
+    places = ("applications", "subjects", "proposals", "settings", "settings/mailboxes")
     return [(await tenant.api("GET", f"/v1/{place}")).json() for place in places]

@@ -129,7 +129,6 @@ def test_what_a_rule_does_not_say_of_recovery_and_disabling_is_allowed() -> None
     assert (ask.recovery, ask.may_disable) == (tuple(RecoveryMeans), tuple(Disabler))
 
 
-@pytest.mark.requirement("D2")
 @pytest.mark.parametrize("email_code", [False, True])
 def test_a_code_by_e_mail_comes_before_an_enrollment_where_the_rule_says_so(
     email_code: bool,
