@@ -1,11 +1,14 @@
 """Hand a credential over to the one attempt that asked first, and forget it."""
 
+import json
 from base64 import b64encode
 from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.internal import Credential
+from contracts.vocabulary import Factor
 from libs.postgres.pool import Pool, tenant_transaction
+from services.enrollment.domain.authenticator import WITH_CODES
 from services.enrollment.domain.claim import claim_refusal
 from services.enrollment.domain.refusals import Refusal
 from services.enrollment.store.credentials import (
@@ -31,6 +34,9 @@ class Credentials:
         async with tenant_transaction(self.pool, tenant) as tx:
             stored = await lock_credential(tx, authenticator_id)
             if stored is None or stored.subject_ref != subject_ref:
+                return Refusal.UNKNOWN
+            if stored.factor not in WITH_CODES:
+                # There is nothing in it that a code could be judged by.
                 return Refusal.UNKNOWN
             refusal = claim_refusal(
                 attempt,
@@ -66,10 +72,12 @@ class Credentials:
             factor=stored.factor,
             sealed=stored.sealed,
         )
+        holds_codes = stored.factor is Factor.RECOVERY_CODE
         return Credential(
             factor=stored.factor,
             epoch=stored.epoch,
-            secret=b64encode(secret).decode(),
+            secret="" if holds_codes else b64encode(secret).decode(),
+            codes=tuple(json.loads(secret)) if holds_codes else (),
             algorithm=stored.algorithm,
             digits=stored.digits,
             period=stored.period,
