@@ -4,6 +4,7 @@ from uuid import UUID
 
 from fastapi import Response
 
+from contracts.passkeys import PasskeyParty
 from contracts.vocabulary import Factor, Scope
 from services.policy.api.schemas import (
     ApplicationCreated,
@@ -44,15 +45,8 @@ def application_shown(application: Application, policy: Policy) -> ApplicationSh
         created=application.created,
         keys=[_key_shown(key) for key in application.keys],
         policy=policy_shown(policy),
-        passkeys=passkeys_shown(application),
+        passkeys=_passkeys_shown(application.passkeys),
     )
-
-
-def passkeys_shown(application: Application) -> PasskeysShown | None:
-    party = application.passkeys
-    if party is None:
-        return None
-    return PasskeysShown(rp_id=party.rp_id, origins=list(party.origins))
 
 
 def application_created(made: NewApplication) -> ApplicationCreated:
@@ -89,6 +83,12 @@ def subject_shown(subject: Subject) -> SubjectShown:
         version=subject.version,
         created=subject.created,
     )
+
+
+def _passkeys_shown(party: PasskeyParty | None) -> PasskeysShown | None:
+    if party is None:
+        return None
+    return PasskeysShown(rp_id=party.rp_id, origins=list(party.origins))
 
 
 def _key_shown(key: Key) -> KeyShown:

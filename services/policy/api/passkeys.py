@@ -10,7 +10,7 @@ from contracts.passkeys import PasskeyParty
 from contracts.vocabulary import Scope
 from libs.web.callers import Caller, FindCaller, caller_with
 from libs.web.problems import documented
-from services.policy.api.answers import never_stored, passkeys_shown
+from services.policy.api.answers import never_stored
 from services.policy.api.problems import accepted
 from services.policy.api.schemas import PasskeysShown
 from services.policy.domain.relying_party import checked_rp_id, mistake_of
@@ -56,14 +56,14 @@ def passkey_routes(passkeys: Passkeys, find: FindCaller) -> APIRouter:
     )
     async def put_passkeys(
         caller: manager, application_id: UUID, body: PasskeysBody
-    ) -> PasskeysShown | None:
-        changed = accepted(await passkeys.put(caller, application_id, body.party))
-        return passkeys_shown(changed)
+    ) -> PasskeysShown:
+        accepted(await passkeys.put(caller, application_id, body.party))
+        return PasskeysShown(rp_id=body.rp_id, origins=list(body.origins))
 
     @router.delete(
         "",
         status_code=204,
-        description="No passkey can be enrolled here any more, and none that is enrolled is used.",
+        description="The application uses no passkeys any more.",
     )
     async def delete_passkeys(caller: manager, application_id: UUID) -> None:
         accepted(await passkeys.put(caller, application_id, None))
