@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from contracts.codes import CodeChannel
 from contracts.envelope import PUBLISHED, EventType
 from contracts.topics import EVENTS
 from contracts.vocabulary import Language, Service
@@ -45,6 +46,65 @@ class Notification(BaseModel):
     reason: NotificationReason | None
 
 
+class CodeEnd(StrEnum):
+    """Why a code was not sent, or why nobody knows."""
+
+    NO_ADDRESS = "no_address"
+    NO_SENDER = "no_sender"
+    TOO_OLD = "too_old"
+    WITHDRAWN = "withdrawn"
+    REFUSED_BY_SERVER = "refused_by_server"
+    GAVE_UP = "gave_up"
+    NO_ANSWER = "no_answer"
+
+
+class CodeMessage(BaseModel):
+    """One message with a code; `caused_by` is the event that asked for it.
+
+    `withdrawn`: by then a newer code was sent, or the code was used, or the person was deleted.
+    """
+
+    model_config = PUBLISHED
+    message_id: UUID
+    caused_by: UUID
+    code_id: UUID
+    channel: CodeChannel
+    language: Language | None
+    reason: CodeEnd | None
+
+
+CODE_SENT = EventType(
+    "mfa.code_sent",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    CodeMessage,
+    "A mail server or a provider took a message with a code.",
+)
+CODE_FAILED = EventType(
+    "mfa.code_failed",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    CodeMessage,
+    "A message with a code was not sent and will not be.",
+)
+CODE_SUPPRESSED = EventType(
+    "mfa.code_suppressed",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    CodeMessage,
+    "A message with a code was left out on purpose.",
+)
+CODE_UNKNOWN = EventType(
+    "mfa.code_unknown",
+    1,
+    Service.NOTIFICATION,
+    EVENTS,
+    CodeMessage,
+    "Nobody knows whether a message with a code was taken; it is not repeated.",
+)
 NOTIFICATION_SENT = EventType(
     "mfa.notification_sent",
     1,

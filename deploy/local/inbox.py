@@ -1,5 +1,7 @@
 """A mail server that delivers nothing: it keeps every mail in a folder and shows it on a page.
 
+The telephone provider beside it does the same (deploy/local/handset.py).
+
 python -m deploy.local.inbox --smtp-port N --http-port M --folder DIR
 """
 
@@ -24,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from deploy.local.handset import Handset
 from libs.ids import new_id
 from libs.process import Part, run_until_stopped
 from libs.web.server import http_part
@@ -135,8 +138,9 @@ class Keeper:
 class Pages:
     """What a browser and a test see."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, handset: Handset) -> None:
         self._folder = folder
+        self._handset = handset
         self._templates = Environment(
             loader=FileSystemLoader(_PAGES),
             autoescape=select_autoescape(["html"]),
@@ -154,6 +158,7 @@ class Pages:
                 Route("/mails/{name}/html", self._html_part),
                 Route("/messages", self._list_as_json),
                 Route("/messages/{name}", self._mail_as_json),
+                *self._handset.routes(),
                 Route("/health/ready", lambda _: JSONResponse({"ready": True})),
             ],
             # A web site that points a name of its own at this machine must not read the mails.
@@ -161,7 +166,7 @@ class Pages:
         )
 
     def _list(self, _request: Request) -> Response:
-        return self._page("list.html", mails=self._folder.newest())
+        return self._page("list.html", mails=self._folder.newest(), phones=self._handset.newest())
 
     def _mail(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -224,10 +229,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    folder = Folder(chosen.folder)
+    folder, handset = Folder(chosen.folder), Handset(chosen.folder / "handset")
     parts = [
         smtp_part(folder, port=chosen.smtp_port),
-        http_part(Pages(folder).app(), host=_HOST, port=chosen.http_port),
+        http_part(Pages(folder, handset).app(), host=_HOST, port=chosen.http_port),
     ]
     asyncio.run(run_until_stopped(parts))
 

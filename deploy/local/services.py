@@ -120,6 +120,12 @@ def _own_settings(around: Surroundings) -> Mapping[str, Mapping[str, str]]:
         },
         "notification": {
             "policy_url": policy,
+            "enrollment_url": enrollment,
+            # The handset of the inbox takes any account.
+            "twilio_url": f"http://{HOST}:{around.ports['inbox']}",
+            "twilio_account_sid": f"AC{'0' * 32}",
+            "twilio_auth_token": "local",
+            "twilio_from": "+15005550006",
             "smtp_host": HOST,
             "smtp_port": str(around.ports["smtp"]),
             "smtp_tls": "none",

@@ -19,9 +19,11 @@ from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from services.notification.api import internal_listener
 from services.notification.consumer import GROUPS, Events
-from services.notification.gateways import Contacts
+from services.notification.gateways import Codes, Contacts
 from services.notification.senders.composing import Composer
 from services.notification.senders.email import EmailSender, MailServer
+from services.notification.senders.outgoing import Outgoing
+from services.notification.senders.twilio import Account, TwilioSender
 from services.notification.settings import Settings
 from services.notification.use_cases.deliver import Deliver
 from services.notification.use_cases.request import RequestMessage
@@ -80,8 +82,12 @@ def assemble(plumbing: Plumbing, settings: Settings, *, health: MessagingHealth)
     deliver = Deliver(
         pool=plumbing.app_pool,
         contacts=Contacts(plumbing.client(Service.POLICY, settings.policy_url)),
-        composer=composer,
-        sender=EmailSender(_mail_server(settings, own_name=composer.domain)),
+        codes=Codes(plumbing.client(Service.ENROLLMENT, settings.enrollment_url)),
+        outgoing=Outgoing(
+            composer,
+            EmailSender(_mail_server(settings, own_name=composer.domain)),
+            _phone(plumbing, settings),
+        ),
         clock=plumbing.clock,
     )
     worker = MessageWorker(plumbing.worker_pool, deliver, at_once=settings.messages_at_once)
@@ -102,6 +108,18 @@ def _forgetting(plumbing: Plumbing, *, kept: timedelta) -> Part:
         await forget_messages(pool, kept=kept, clock=clock, stop=stop)
 
     return forget
+
+
+def _phone(plumbing: Plumbing, settings: Settings) -> TwilioSender | None:
+    sid, token, sender = (
+        settings.twilio_account_sid,
+        settings.twilio_auth_token,
+        settings.twilio_from,
+    )
+    if sid is None or token is None or sender is None:
+        return None
+    account = Account(settings.twilio_url, sid, token, sender, settings.twilio_patience)
+    return TwilioSender(account, plumbing.http)
 
 
 def _mail_server(settings: Settings, *, own_name: str) -> MailServer:

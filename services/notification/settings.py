@@ -35,6 +35,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="WATCHWORD_NOTIFICATION_", frozen=True)
 
     policy_url: str = Field(pattern=r"^https?://[^/]+$")
+    enrollment_url: str = Field(pattern=r"^https?://[^/]+$")
     smtp_host: str = Field(min_length=1)
     smtp_port: int = Field(ge=1, le=65_535)
     smtp_tls: Literal["none", "starttls", "tls"]
@@ -44,6 +45,11 @@ class Settings(ServiceSettings):
     smtp_patience: timedelta = timedelta(seconds=60)
     smtp_verdict_limit: timedelta = timedelta(minutes=10)
     mail_from: Annotated[str, AfterValidator(_one_mailbox)]
+    twilio_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^/]+$")
+    twilio_account_sid: str | None = Field(default=None, pattern=r"^AC[0-9a-f]{32}$")
+    twilio_auth_token: SecretStr | None = None
+    twilio_from: str | None = Field(default=None, pattern=r"^\+[1-9][0-9]{6,14}$")
+    twilio_patience: timedelta = timedelta(seconds=15)
     messages_at_once: int = Field(default=8, ge=1, le=100)
     messages_kept: timedelta = Field(default=timedelta(days=30), ge=timedelta(days=1))
 
@@ -53,4 +59,11 @@ class Settings(ServiceSettings):
             raise ValueError("smtp_user and smtp_password come together")
         if self.smtp_password is not None and self.smtp_tls == "none":
             raise ValueError("a password is only sent over TLS")
+        return self
+
+    @model_validator(mode="after")
+    def _all_of_the_account(self) -> Self:
+        given = (self.twilio_account_sid, self.twilio_auth_token, self.twilio_from)
+        if any(one is not None for one in given) and None in given:
+            raise ValueError("twilio_account_sid, twilio_auth_token and twilio_from come together")
         return self

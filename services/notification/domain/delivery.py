@@ -45,9 +45,9 @@ class Later:
 NextStep = Ended | Later
 
 
-def is_too_old(happened: datetime, now: datetime) -> bool:
-    """Tell whether what happened is no news any more."""
-    return now - happened >= NEWS_FOR
+def is_too_old(until: datetime, now: datetime) -> bool:
+    """Tell whether a message is no news any more."""
+    return now >= until
 
 
 def wait_after(tries: int) -> timedelta:
@@ -56,15 +56,15 @@ def wait_after(tries: int) -> timedelta:
     return min(_LONGEST_WAIT, _FIRST_WAIT * growth)
 
 
-def try_again(*, tries: int, happened: datetime, now: datetime) -> NextStep:
+def try_again(*, tries: int, until: datetime, now: datetime) -> NextStep:
     """Decide about a message that was surely not sent: later, or never once it is no news."""
     wait = wait_after(tries)
-    if is_too_old(happened, now + wait):
+    if is_too_old(until, now + wait):
         return Ended(Status.FAILED, Reason.GAVE_UP)
     return Later(wait)
 
 
-def after(delivery: Delivery, *, tries: int, happened: datetime, now: datetime) -> NextStep:
+def after(delivery: Delivery, *, tries: int, until: datetime, now: datetime) -> NextStep:
     """Decide about a message that was handed to a server: what may be there is not repeated."""
     match delivery:
         case Delivery.TAKEN:
@@ -74,6 +74,6 @@ def after(delivery: Delivery, *, tries: int, happened: datetime, now: datetime) 
         case Delivery.REFUSED:
             return Ended(Status.FAILED, Reason.REFUSED_BY_SERVER)
         case Delivery.NOT_TAKEN:
-            return try_again(tries=tries, happened=happened, now=now)
+            return try_again(tries=tries, until=until, now=now)
         case _:
             assert_never(delivery)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from contracts.codes import CodeChannel
 from contracts.vocabulary import Language
 
 
@@ -13,6 +14,8 @@ class Template(StrEnum):
 
     AUTHENTICATOR_ADDED = "authenticator_added"
     AUTHENTICATORS_RESET = "authenticators_reset"
+    ENROLLMENT_CODE = "enrollment_code"
+    NUMBER_CODE = "number_code"
 
 
 class Status(StrEnum):
@@ -34,18 +37,26 @@ class Reason(StrEnum):
     REFUSED_BY_SERVER = "refused_by_server"
     GAVE_UP = "gave_up"
     NO_ANSWER = "no_answer"
+    WITHDRAWN = "withdrawn"
+    NO_SENDER = "no_sender"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What asks for a message; `caused_by` is the event, and has one message at most."""
+    """What asks for a message; `caused_by` is the event, and has one message at most.
+
+    It is no news any more at `until`. A code is claimed by its `code_id`.
+    """
 
     tenant: UUID
     caused_by: UUID
     subject_ref: UUID
     template: Template
     happened: datetime
+    until: datetime
     traceparent: str | None
+    channel: CodeChannel = CodeChannel.EMAIL
+    code_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,11 @@ class Message:
     template: Template
     language: Language | None
     happened: datetime
+    until: datetime
     traceparent: str | None
     tries: int
+    channel: CodeChannel = CodeChannel.EMAIL
+    code_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -69,3 +83,20 @@ class Contact:
 
     email: str | None = field(repr=False)
     language: Language
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code that is to be sent, for which application, and to which number, if to one."""
+
+    code: str = field(repr=False)
+    application: str
+    number: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a message is made of, fetched for one try; a notice has no code."""
+
+    contact: Contact
+    code: Code | None = None

@@ -1,4 +1,4 @@
-"""How a moment reads in the languages that messages exist in."""
+"""How a moment, and a code, reads in the languages that messages exist in."""
 
 from datetime import UTC, datetime
 from typing import assert_never
@@ -33,6 +33,11 @@ _DUTCH = (
     "november",
     "december",
 )
+
+
+def in_groups(code: str) -> str:
+    """Return a code as it is read and typed most easily, in groups of three."""
+    return " ".join(code[start : start + 3] for start in range(0, len(code), 3))
 
 
 def moment_in(language: Language, moment: datetime) -> str:

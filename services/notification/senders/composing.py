@@ -1,4 +1,4 @@
-"""From a message to the mail that is handed over: text and HTML of the same sentences."""
+"""From a message to what is handed over: a mail, a text message, or what a call says."""
 
 import textwrap
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from contracts.vocabulary import Language
-from services.notification.domain.message import Message, Template
-from services.notification.domain.wording import moment_in
+from services.notification.domain.message import Code, Content, Message, Template
+from services.notification.domain.wording import in_groups, moment_in
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _LAYOUT = "layout.html"
@@ -45,7 +45,7 @@ class Composer:
         self._sender = parseaddr(mail_from)[1]
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES),
-            autoescape=select_autoescape(["html"]),
+            autoescape=select_autoescape(["html", "xml"]),
             undefined=StrictUndefined,
         )
 
@@ -54,9 +54,10 @@ class Composer:
         """Return the domain in whose name mails are sent."""
         return self._sender.rpartition("@")[2]
 
-    def compose(self, message: Message, *, to: str, language: Language, now: datetime) -> Mail:
+    def compose(self, message: Message, content: Content, *, to: str, now: datetime) -> Mail:
         """Return the mail; the same message has the same Message-ID at every try."""
-        words = self.words(message.template, language, happened=message.happened)
+        language = content.contact.language
+        words = self.words(message.template, language, happened=message.happened, code=content.code)
         needs_utf8 = not to.isascii()
         mail = EmailMessage(policy=SMTPUTF8 if needs_utf8 else SMTP.clone(cte_type="7bit"))
         mail["From"] = self._from
@@ -71,10 +72,28 @@ class Composer:
         mail["Content-Language"] = language.value
         return Mail(self._sender, to, mail.as_bytes(), needs_utf8)
 
-    def words(self, template: Template, language: Language, *, happened: datetime) -> Words:
-        """Return what a message says: subject, paragraphs as text, and the same as HTML."""
+    def text_message(self, code: Code, language: Language) -> str:
+        """Return what a text message says: short, so that it is one."""
+        source = self._templates.get_template(f"number_code.{language}.txt")
+        return source.render(code=code.code, application=code.application).strip()
+
+    def speech(self, code: Code, language: Language) -> str:
+        """Return what a call says, digit by digit and twice, as TwiML."""
+        source = self._templates.get_template(f"number_code.{language}.xml")
+        return source.render(digits=code.code, application=code.application)
+
+    def words(
+        self,
+        template: Template,
+        language: Language,
+        *,
+        happened: datetime,
+        code: Code | None = None,
+    ) -> Words:
+        """Return what a mail says: subject, paragraphs as text, and the same as HTML."""
         source = self._templates.get_template(f"{template}.{language}.txt")
-        text = source.render(when=moment_in(language, happened))
+        told = {"code": in_groups(code.code), "application": code.application} if code else {}
+        text = source.render(when=moment_in(language, happened), **told)
         subject, _, body = text.partition("\n\n")
         paragraphs = [" ".join(part.split()) for part in body.strip().split("\n\n")]
         html = self._templates.get_template(_LAYOUT).render(

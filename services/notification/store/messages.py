@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from contracts.codes import CodeChannel
 from contracts.vocabulary import Language
 from libs.postgres.pool import Connection, Pool
 from services.notification.domain.delivery import Ended
@@ -35,7 +36,7 @@ async def want(tx: Connection, message: Message) -> bool:
     """Store a new message, due now; False where its cause has one already."""
     stored = await tx.fetchval(
         "INSERT INTO message (tenant_id, id, caused_by, subject_ref, template, happened,"
-        " traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        " traceparent, channel, code_id, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         " ON CONFLICT (tenant_id, caused_by) DO NOTHING RETURNING true",
         message.tenant,
         message.message_id,
@@ -44,6 +45,9 @@ async def want(tx: Connection, message: Message) -> bool:
         message.template,
         message.happened,
         message.traceparent,
+        message.channel,
+        message.code_id,
+        message.until,
     )
     return bool(stored)
 
@@ -63,7 +67,7 @@ async def lapsed(pool: Pool, *, most: int) -> list[Message]:
 
 
 async def begin_sending(
-    tx: Connection, message: Message, *, language: Language, within: timedelta
+    tx: Connection, message: Message, *, language: Language | None, within: timedelta
 ) -> bool:
     """Note that a mail server may have the message from now on; False where another try has it."""
     begun = await tx.fetchval(
@@ -132,6 +136,9 @@ def _message(row: asyncpg.Record) -> Message:
         template=Template(row["template"]),
         language=None if language is None else Language(language),
         happened=row["happened"],
+        until=row["until"],
         traceparent=row["traceparent"],
         tries=row["tries"],
+        channel=CodeChannel(row["channel"]),
+        code_id=row["code_id"],
     )

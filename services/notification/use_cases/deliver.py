@@ -1,4 +1,4 @@
-"""Take one message through one try: claim the address, say so, send, record the outcome.
+"""Take one message through one try: claim address and code, say so, send, record the outcome.
 
 `sending` is committed before the mail server hears a word. So whatever dies afterwards, the message
 is found as one that may have gone out, and is never sent by a second try.
@@ -12,7 +12,6 @@ import asyncpg
 import structlog
 
 from contracts.topics import EVENTS
-from contracts.vocabulary import Language
 from libs.clock import Clock
 from libs.messaging.outbox import announce
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
@@ -20,7 +19,6 @@ from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.seal import SealBroken
 from libs.web.internal_client import Refused, Unreachable
 from services.notification import announcements
-from services.notification.domain.address import usable_address
 from services.notification.domain.delivery import (
     Delivery,
     Ended,
@@ -29,14 +27,14 @@ from services.notification.domain.delivery import (
     is_too_old,
     try_again,
 )
-from services.notification.domain.message import Message, Reason, Status
-from services.notification.gateways import Contacts
-from services.notification.senders.composing import Composer
-from services.notification.senders.email import EmailSender
+from services.notification.domain.message import Content, Message, Reason, Status
+from services.notification.gateways import Codes, Contacts
+from services.notification.senders.outgoing import Outgoing, Parcel
 from services.notification.store import messages
 
 _LOG = structlog.get_logger("messages")
 _NO_ADDRESS = Ended(Status.SUPPRESSED, Reason.NO_ADDRESS)
+_WITHDRAWN = Ended(Status.SUPPRESSED, Reason.WITHDRAWN)
 _GAVE_UP = Ended(Status.FAILED, Reason.GAVE_UP)
 _NO_ANSWER = Ended(Status.UNKNOWN, Reason.NO_ANSWER)
 
@@ -52,52 +50,66 @@ class Deliver:
 
     pool: Pool
     contacts: Contacts
-    composer: Composer
-    sender: EmailSender
+    codes: Codes
+    outgoing: Outgoing
     clock: Clock
 
     async def __call__(self, message: Message) -> None:
         """Do one try of a message."""
-        if is_too_old(message.happened, self.clock()):
+        if is_too_old(message.until, self.clock()):
             await self._record(message, Status.PENDING, _GAVE_UP)
             return
         try:
-            contact = await self.contacts.claim(message)
+            content = await self._content(message)
         except (Unreachable, Refused, SealBroken) as error:
-            _LOG.info("address not claimed", **_about(message), cause=type(error).__name__)
+            _LOG.info("content not claimed", **_about(message), cause=type(error).__name__)
             await self._record(message, Status.PENDING, self._again(message))
             return
+        if isinstance(content, Ended):
+            await self._record(message, Status.PENDING, content)
+            return
+        parcel = self.outgoing.pack(message, content, now=self.clock())
+        if isinstance(parcel, Reason):
+            await self._record(message, Status.PENDING, Ended(Status.SUPPRESSED, parcel))
+            await self._acknowledge(message)
+            return
+        await self._send(replace(message, language=content.contact.language), parcel)
+
+    async def _content(self, message: Message) -> Content | Ended:
+        contact = await self.contacts.claim(message)
         if contact is None:
-            await self._record(message, Status.PENDING, _NO_ADDRESS)
-            return
-        if (address := usable_address(contact.email or "")) is None:
-            await self._record(message, Status.PENDING, _NO_ADDRESS)
-            await self.contacts.acknowledge(message)
-            return
-        await self._send(replace(message, language=contact.language), address, contact.language)
+            return _NO_ADDRESS
+        if message.code_id is None:
+            return Content(contact)
+        code = await self.codes.claim(message, message.code_id)
+        return Content(contact, code) if code is not None else _WITHDRAWN
+
+    async def _acknowledge(self, message: Message) -> None:
+        await self.contacts.acknowledge(message)
+        if message.code_id is not None:
+            await self.codes.acknowledge(message, message.code_id)
 
     async def nobody_knows(self, message: Message) -> None:
         """Close a message whose sender died after it may have sent it."""
         _LOG.warning("sender died", **_about(message))
         await self._record(message, Status.SENDING, _NO_ANSWER)
 
-    async def _send(self, message: Message, address: str, language: Language) -> None:
-        mail = self.composer.compose(message, to=address, language=language, now=self.clock())
-        within = self.sender.longest + _TO_RECORD
+    async def _send(self, message: Message, parcel: Parcel) -> None:
+        within, language = parcel.longest + _TO_RECORD, message.language
         async with tenant_transaction(self.pool, message.tenant) as tx:
             if not await messages.begin_sending(tx, message, language=language, within=within):
                 return
-        delivery = await self.sender.send(mail)
+        delivery = await parcel.send()
         if delivery is not Delivery.TAKEN:
             _LOG.info("message not taken", **_about(message), delivery=delivery.value)
-        step = after(delivery, tries=message.tries, happened=message.happened, now=self.clock())
+        step = after(delivery, tries=message.tries, until=message.until, now=self.clock())
         await self._record_surely(message, Status.SENDING, step)
         if isinstance(step, Ended):
-            # After the commit: what is tried again has to hear the address again.
-            await self.contacts.acknowledge(message)
+            # After the commit: what is tried again has to hear all of it again.
+            await self._acknowledge(message)
 
     def _again(self, message: Message) -> NextStep:
-        return try_again(tries=message.tries, happened=message.happened, now=self.clock())
+        return try_again(tries=message.tries, until=message.until, now=self.clock())
 
     async def _record_surely(self, message: Message, status: Status, step: NextStep) -> None:
         for wait in _RECORD_WAITS:

@@ -8,7 +8,7 @@ from libs.ids import new_id
 from libs.messaging.outbox import announce
 from libs.postgres.pool import Connection
 from services.notification import announcements
-from services.notification.domain.delivery import Ended, is_too_old
+from services.notification.domain.delivery import NEWS_FOR, Ended, is_too_old
 from services.notification.domain.message import Message, Reason, Request, Status
 from services.notification.store import messages
 
@@ -33,10 +33,13 @@ class RequestMessage:
             language=None,
             # A publisher whose clock is ahead must not keep a message alive for longer.
             happened=min(request.happened, now),
+            until=min(request.until, now + NEWS_FOR),
             traceparent=request.traceparent,
             tries=0,
+            channel=request.channel,
+            code_id=request.code_id,
         )
-        if not await messages.want(tx, message) or not is_too_old(request.happened, now):
+        if not await messages.want(tx, message) or not is_too_old(message.until, now):
             return
         await messages.end(tx, message, status=Status.PENDING, end=_TOO_OLD, now=now)
         await announce(tx, topic=EVENTS.name, event=announcements.ended(message, _TOO_OLD, now))

@@ -221,6 +221,7 @@ def settings_for(stored: ServiceDatabase, smtp: SmtpSimulator, **changes: object
         "port": 1,
         "internal_port": 1,
         "policy_url": "http://policy",
+        "enrollment_url": "http://enrollment",
         "smtp_host": "127.0.0.1",
         "smtp_port": smtp.port,
         "smtp_tls": "none",

@@ -6,6 +6,7 @@ from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 from uuid import uuid4
+from xml.etree import ElementTree
 
 import pytest
 from jinja2 import UndefinedError
@@ -14,14 +15,20 @@ import services.notification
 from contracts import notification as contract
 from contracts.vocabulary import Language
 from services.notification.domain import message as domain
-from services.notification.domain.message import Message, Template
+from services.notification.domain.delivery import NEWS_FOR
+from services.notification.domain.message import Code, Contact, Content, Message, Template
 from services.notification.senders.composing import Composer, Mail, Words
 
 FOLDER = Path(services.notification.__file__).parent / "templates"
 HAPPENED = datetime(2026, 5, 3, 23, 7, tzinfo=timezone(timedelta(hours=-2)))
 WHEN = {Language.ENGLISH: "4 May 2026 at 01:07 UTC", Language.DUTCH: "4 mei 2026 om 01:07 uur UTC"}
 NOT_YOU = {Language.ENGLISH: "Was this not you?", Language.DUTCH: "Hebt u dit niet zelf gedaan?"}
-ALL = [(template, language) for template in Template for language in Language]
+CODES = (Template.ENROLLMENT_CODE, Template.NUMBER_CODE)
+ALL = [
+    (template, language) for template in Template for language in Language if template not in CODES
+]
+VOICES = {Language.ENGLISH: "en-GB", Language.DUTCH: "nl-NL"}
+CODE = Code("012345", "Payroll & Söhne", "+31612345678")
 MESSAGE = Message(
     tenant=uuid4(),
     message_id=uuid4(),
@@ -30,6 +37,7 @@ MESSAGE = Message(
     template=Template.AUTHENTICATOR_ADDED,
     language=None,
     happened=HAPPENED,
+    until=HAPPENED + NEWS_FOR,
     traceparent=None,
     tries=1,
 )
@@ -63,7 +71,8 @@ def test_the_html_part_says_the_same(template: Template, language: Language) -> 
 
 
 def test_every_template_is_used() -> None:
-    names = {f"{template}.{language}.txt" for template, language in ALL}
+    names = {f"{template}.{language}.txt" for template in Template for language in Language}
+    names |= {f"number_code.{language}.xml" for language in Language}
 
     assert {file.name for file in FOLDER.iterdir()} == names | {"layout.html"}
 
@@ -127,9 +136,46 @@ def test_nothing_shows_an_address() -> None:
     assert "somebody" not in repr(_composed("somebody@example.org"))
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_code_is_in_the_mail_and_not_in_its_subject(language: Language) -> None:
+    words = _composer().words(Template.ENROLLMENT_CODE, language, happened=HAPPENED, code=CODE)
+
+    # Subjects show on locked screens.
+    assert "012" not in words.subject
+    assert "\n\n012 345\n\n" in words.text
+    assert "012 345" in words.html
+    assert "Payroll & Söhne" in words.text
+    assert "Payroll &amp; Söhne" in words.html
+    assert max(len(line) for line in words.text.splitlines()) <= 72
+
+
+@pytest.mark.requirement("B4")
+@pytest.mark.parametrize("language", Language)
+def test_a_code_is_written_at_the_start_of_a_text_message(language: Language) -> None:
+    text = _composer().text_message(CODE, language)
+
+    assert text.startswith("012345 ")
+    assert "Payroll & Söhne" in text
+    assert len(text) <= 160
+
+
+@pytest.mark.requirement("B4")
+@pytest.mark.parametrize("language", Language)
+def test_a_call_says_each_digit_and_all_of_them_twice(language: Language) -> None:
+    spoken = ElementTree.fromstring(_composer().speech(CODE, language))
+
+    said = [part.text for part in spoken.iter("Say")]
+    assert [text for text in said if text and text.isdigit()] == list("012345") * 2
+    assert {part.get("language") for part in spoken.iter("Say")} == {VOICES[language]}
+    assert any("Payroll & Söhne" in (text or "") for text in said)
+
+
 def test_the_contract_and_the_domain_use_the_same_words() -> None:
-    assert [*contract.Template] == [*domain.Template]
-    assert [*contract.NotificationReason] == [*domain.Reason]
+    notices = [one for one in domain.Template if one not in CODES]
+
+    assert [*contract.Template] == notices
+    assert {*contract.CodeEnd} == {*domain.Reason}
+    assert {*contract.NotificationReason} < {*domain.Reason}
 
 
 def _composer() -> Composer:
@@ -139,7 +185,8 @@ def _composer() -> Composer:
 def _composed(to: str) -> Mail:
     message = replace(MESSAGE, happened=HAPPENED)
     now = datetime(2026, 5, 4, 2, tzinfo=UTC)
-    return _composer().compose(message, to=to, language=Language.DUTCH, now=now)
+    content = Content(Contact(to, Language.DUTCH))
+    return _composer().compose(message, content, to=to, now=now)
 
 
 def _parsed(mail: Mail) -> EmailMessage:

@@ -39,7 +39,7 @@ GAVE_UP = Ended(Status.FAILED, Reason.GAVE_UP)
 def test_only_what_was_surely_not_taken_is_tried_again(
     delivery: Delivery, age: timedelta, expected: NextStep
 ) -> None:
-    assert after(delivery, tries=1, happened=NOW - age, now=NOW) == expected
+    assert after(delivery, tries=1, until=NOW - age + NEWS_FOR, now=NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_only_what_was_surely_not_taken_is_tried_again(
     ],
 )
 def test_news_is_old_after_a_day(age: timedelta, expected: bool) -> None:
-    assert is_too_old(NOW - age, NOW) is expected
+    assert is_too_old(NOW - age + NEWS_FOR, NOW) is expected
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_waits_double_up_to_ten_minutes(tries: int, seconds: int) -> None:
     [(3 * SECOND, Later(2 * SECOND)), (2 * SECOND, GAVE_UP), (SECOND, GAVE_UP)],
 )
 def test_gives_up_when_the_next_try_would_be_no_news(left: timedelta, expected: NextStep) -> None:
-    assert try_again(tries=1, happened=NOW - NEWS_FOR + left, now=NOW) == expected
+    assert try_again(tries=1, until=NOW + left, now=NOW) == expected
