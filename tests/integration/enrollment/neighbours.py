@@ -22,6 +22,7 @@ from contracts.internal import (
     Revoke,
     letter_place,
 )
+from contracts.subjects import Mailbox
 from contracts.vocabulary import Language
 from libs.clock import Clock
 from libs.sealing.letter import write_letter
@@ -37,6 +38,7 @@ class Neighbours:
     clock: Clock
     subjects: dict[tuple[UUID, str], tuple[UUID, str]] = field(default_factory=dict)
     user_types: dict[UUID, str] = field(default_factory=dict)
+    mailboxes: dict[UUID, Mailbox] = field(default_factory=dict)
     policy_down: bool = False
     # One of an earlier release says none.
     says_attributes: bool = True
@@ -66,6 +68,7 @@ class Neighbours:
                 letter=letter,
                 user_type=self.user_types.get(subject_ref),
                 groups=() if self.says_attributes else None,
+                mailbox=self.mailboxes.get(subject_ref, Mailbox.PERSONAL),
             )
 
         return app
@@ -93,6 +96,10 @@ class Neighbours:
             return ReceiptKeys(keys=(json.dumps({**key, **named}),))
 
         return app
+
+    def new_receipt_key(self) -> None:
+        """Sign with another key from now on."""
+        self.receipt_key = OKPKey.generate_key("Ed25519")
 
     def receipt(self, application_id: UUID, authenticator_id: UUID | str, **changed: object) -> str:
         """Sign a receipt as verification does when it has accepted a code just now."""
