@@ -1,6 +1,6 @@
 """Break the product on purpose, one promise at a time, and see its test fail.
 
-python -m tools.sabotage [--only NAME ...]: each of tools/patches.py is made in a copy of the tree,
+python -m tools.sabotage [--only NAME ...]: each of tools/patches*.py is made in a copy of the tree,
 where its test must pass before and fail after. Prints one line a patch; exit code 1 where a broken
 product passes its test.
 """
@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.patches import PATCHES, Patch
+from tools.patches_enrollment import ENROLLMENT_PATCHES
 
 _ROOT = Path(__file__).parent.parent
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".watchword", "mutants", ".*_cache", "__pycache__"
 )
 _LONGEST_SECONDS = 300
+_ALL = (*PATCHES, *ENROLLMENT_PATCHES)
 
 
 class NotApplicable(Exception):  # noqa: N818
@@ -90,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.sabotage", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME")
     wanted = parser.parse_args(arguments).only
-    patches = [patch for patch in PATCHES if wanted is None or patch.name in wanted]
+    patches = [patch for patch in _ALL if wanted is None or patch.name in wanted]
     if not patches:
         parser.error("no patch has that name")
     sys.stdout.write(f"{len(patches)} patches; first their tests, on the product as it is\n")

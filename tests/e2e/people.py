@@ -106,11 +106,19 @@ class Tenancy:
         return content
 
     async def effective(
-        self, path: str, body: Mapping[str, object], *, key: str | None = None, method: str = "POST"
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        key: str | None = None,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, object]:
         """Repeat a request while its answer is `pending`; return the body that is `effective`."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            while (answer := await self.ask(path, body, key=key, method=method)).status_code == 202:
+            while (
+                answer := await self.ask(path, body, key=key, method=method, headers=headers)
+            ).status_code == 202:
                 assert answer.json()["status"] == "pending"
         content: dict[str, object] = answer.json()
         assert (answer.status_code, content["status"]) == (200, "effective")
@@ -174,6 +182,7 @@ class Tenancy:
             "/v1/enrollments",
             {"subject": person.name, "factor": "totp", "name": name},
             status=201,
+            headers={"Watchword-Receipt": person.presence} if person.presence else {},
         )
         person.otpauth, person.key = scan(str(started["qr_png"])), str(started["key"])
         phone = pyotp.parse_uri(person.otpauth)

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from secrets import randbelow
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyotp
 import pytest
 
+from tests.e2e.factors import begin, finish, phoned_code, rule
 from tests.e2e.people import Tenancy, until
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -106,3 +109,48 @@ async def test_the_roll_out_is_tried_before_it_begins_and_watched_after(tenancy:
 def _reach(found: Mapping[str, Any]) -> tuple[int, int]:
     [students] = [one for one in found["rules"] if one["rule"] == "students"]
     return students["people"], students["ready"]
+
+
+@pytest.mark.requirement("B4")
+@pytest.mark.requirement("A4")
+async def test_a_number_is_set_up_by_text_message_or_call(tenancy: Tenancy) -> None:
+    await tenancy.rules(rule("everybody", "totp", "sms", "voice"))
+    person = await tenancy.person(language="nl")
+    digits = str(randbelow(10**7)).zfill(7)
+    mobile, fixed = f"+3161{digits}", f"+3120{digits}"
+
+    by_text = await begin(tenancy, person, "sms", number=f"06 1{digits}", region="NL")
+    written = await phoned_code(tenancy, mobile, kind="sms")
+    await finish(tenancy, person, by_text, written)
+    by_call = await begin(tenancy, person, "voice", number=fixed)
+    spoken = await phoned_code(tenancy, fixed, kind="voice")
+    await finish(tenancy, person, by_call, spoken)
+
+    assert by_text.shown["sent_to"] == f"+31 •••••••{digits[-2:]}"
+    search = {"subject": person.name}
+    listed = (await tenancy.must("/v1/authenticators/search", search, status=200))["authenticators"]
+    assert isinstance(listed, list)
+    assert [one["factor"] for one in listed] == ["sms", "voice"]
+    events = await tenancy.events_of(person, until_type="mfa.code_sent")
+    assert digits not in str(events)
+
+
+@pytest.mark.requirement("B3")
+@pytest.mark.requirement("B2")
+async def test_what_was_begun_on_the_pc_goes_on_on_the_phone(tenancy: Tenancy) -> None:
+    await tenancy.rules(rule("everybody", "totp"))
+    person = await tenancy.person()
+    begun = await begin(tenancy, person, "totp")
+
+    out = await tenancy.must(f"{begun.path}/handover", {}, status=201)
+    path = "/v1/enrollments/continuation"
+    typed = {"subject": person.name, "code": out["code"]}
+    on_the_phone = await tenancy.must(path, typed, status=200)
+    again = await tenancy.ask(path, {"link_token": out["link_token"]})
+    phone = pyotp.parse_uri(str(on_the_phone["otpauth_uri"]))
+    assert isinstance(phone, pyotp.TOTP)
+    await finish(tenancy, person, begun, phone.now())
+
+    assert on_the_phone["key"] == begun.shown["key"]
+    assert again.status_code == 410
+    await tenancy.until_decided(person, "challenge")

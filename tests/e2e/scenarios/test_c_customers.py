@@ -1,8 +1,12 @@
 """Section C: a software service whose customers choose for each type of user."""
 
+from secrets import token_hex
+
+import pyotp
 import pytest
 
-from tests.e2e.people import Tenancy
+from tests.e2e.factors import begin, finish, receipt, rule, until_accepted
+from tests.e2e.people import Person, Tenancy
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -65,3 +69,44 @@ async def test_two_logins_of_one_address_stay_apart(tenancy: Tenancy) -> None:
     logins = found["logins"]
     assert isinstance(logins, list)
     assert [one["label"] for one in logins] == ["Anna, employee", "Anna, manager"]
+
+
+@pytest.mark.requirement("C3")
+@pytest.mark.requirement("C1")
+async def test_a_pin_is_chosen_typed_twice_and_changed_with_the_old_one(tenancy: Tenancy) -> None:
+    await tenancy.rules(rule("employees", "pin"))
+    person = await tenancy.person()
+    old, new = "480263", "739418"
+
+    weak = await tenancy.ask(
+        "/v1/enrollments", {"subject": person.name, "factor": "pin", "pin": "123456"}
+    )
+    first = await begin(tenancy, person, "pin", pin=old)
+    mistyped = await tenancy.ask(f"{first.path}/confirmation", {"code": "480264"})
+    await finish(tenancy, person, first, old)
+    await until_accepted(tenancy, person, lambda: old)
+    shown = await receipt(tenancy, person, old)
+    change = await begin(tenancy, person, "pin", pin=new, receipt=shown)
+    still = await tenancy.verify(person, old)
+    await finish(tenancy, person, change, new)
+    with_old = await tenancy.verify(person, old)
+    await until_accepted(tenancy, person, lambda: new)
+
+    assert (weak.status_code, weak.json()["code"]) == (422, "weak_pin")
+    assert (mistyped.status_code, mistyped.json()["detail"]) == (403, "4")
+    assert still.status_code == 200, "until the new one is typed a second time"
+    assert with_old.status_code == 403
+
+
+@pytest.mark.requirement("C5")
+async def test_two_logins_of_one_address_are_two_entries_in_the_app(tenancy: Tenancy) -> None:
+    address, names = f"{token_hex(6)}@example.org", []
+    for role in ("employee", "manager"):
+        subject = f"{role}-{token_hex(4)}"
+        body = {"subject": subject, "label": f"{address} ({role})", "email": address}
+        made = await tenancy.must("/v1/subjects", body, status=201, key=tenancy.manage_key)
+        person = Person(name=subject, subject_ref=str(made["subject_ref"]))
+        begun = await begin(tenancy, person, "totp")
+        names.append(pyotp.parse_uri(str(begun.shown["otpauth_uri"])).name)
+
+    assert names == [f"{address} (employee)", f"{address} (manager)"]

@@ -1,7 +1,9 @@
 """Section E: an HR service: by choice for some, mandatory for employees."""
 
+import pyotp
 import pytest
 
+from tests.e2e.factors import begin, finish, receipt, until_usable
 from tests.e2e.people import Tenancy
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -49,3 +51,44 @@ async def test_an_administrator_disables_it_only_while_it_is_not_mandatory(
 
     assert (refused.status_code, refused.json()["code"]) == (409, "mandatory")
     await tenancy.until_decided(person, "challenge")
+
+
+@pytest.mark.requirement("E2")
+async def test_the_key_is_scanned_or_retyped_and_nothing_is_kept_before_its_code(
+    tenancy: Tenancy,
+) -> None:
+    person = await tenancy.person()
+    begun = await begin(tenancy, person, "totp")
+    key = str(begun.shown["key"])
+    assert all(len(group) == 4 for group in key.split())
+
+    before = await tenancy.decision(person)
+    retyped = pyotp.TOTP(key.replace(" ", "").lower(), digits=6)
+    await finish(tenancy, person, begun, retyped.now())
+
+    assert before == "enroll"
+    await tenancy.until_decided(person, "challenge")
+
+
+@pytest.mark.requirement("E4")
+async def test_a_backup_code_turns_the_second_step_off_once(tenancy: Tenancy) -> None:
+    await tenancy.rules(
+        {"name": "my-login", "requirement": "optional", "factors": ["totp", "recovery_code"]}
+    )
+    person = await tenancy.person()
+    await tenancy.enroll(person)
+    card = await begin(tenancy, person, "recovery_code")
+    codes = card.shown["codes"]
+    assert isinstance(codes, list)
+    await finish(tenancy, person, card, codes[9])
+    await until_usable(tenancy, person, "recovery_code")
+    removal = {"subject": person.name}
+
+    alone = await tenancy.ask("/v1/authenticators/removal", removal)
+    shown = {"Watchword-Receipt": await receipt(tenancy, person, codes[0])}
+    await tenancy.effective("/v1/authenticators/removal", removal, headers=shown)
+    again = await tenancy.verify(person, codes[1])
+
+    assert alone.json()["code"] == "present_factor_required"
+    assert await tenancy.decision(person) == "allow"
+    assert again.status_code == 403
