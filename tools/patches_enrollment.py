@@ -25,8 +25,8 @@ ENROLLMENT_PATCHES = (
     Patch(
         "any-receipt-opens",
         f"{_E}/use_cases/enroll.py",
-        "if taken or not self",
-        "if person.presence is not None or not self",
+        "isinstance(taken, Refusal) or taken:",
+        "isinstance(taken, Refusal) or person.presence is not None:",
         "somebody else's receipt opens no enrollment",
         f"{_T}/test_sent_codes.py::test_a_proof_of_presence_opens_too_and_somebody_elses_does_not",
     ),

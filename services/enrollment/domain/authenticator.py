@@ -7,7 +7,11 @@ from enum import StrEnum
 from uuid import UUID
 
 from contracts.vocabulary import Factor
-from services.enrollment.domain.enrollment import MOST_AUTHENTICATORS, MOST_CODE_AUTHENTICATORS
+from services.enrollment.domain.enrollment import (
+    MOST_AUTHENTICATORS,
+    MOST_CODE_AUTHENTICATORS,
+    Enrollment,
+)
 
 FIRST_EPOCH = 1
 # Verification judges their codes, so that a person can show that they have one.
@@ -37,6 +41,14 @@ class Authenticator:
     status: Status
     enrolled_at: datetime
     reset_id: UUID | None
+
+
+def is_overtaken(enrollment: Enrollment, active: Iterable[Factor]) -> bool:
+    """Tell whether the person has a factor by now that nobody showed when this was begun.
+
+    Otherwise whoever knows the password begins before the person does, and confirms after.
+    """
+    return not enrollment.vouched and any(one in WITH_CODES for one in active)
 
 
 def has_room(active: Iterable[Factor], factor: Factor) -> bool:

@@ -27,7 +27,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Enrollment:
-    """One attempt to enroll; `authenticator_id` is what it becomes, and means nothing before."""
+    """One attempt to enroll; `authenticator_id` is what it becomes, and means nothing before.
+
+    `vouched`: when it began, a factor was shown, or somebody acted who may help people.
+    """
 
     enrollment_id: UUID
     authenticator_id: UUID
@@ -39,6 +42,7 @@ class Enrollment:
     tries_left: int
     expires: datetime
     confirmed_at: datetime | None
+    vouched: bool = False
 
 
 def status_at(enrollment: Enrollment, now: datetime) -> Status:

@@ -17,6 +17,7 @@ TRIES = 5
 # To one number, or to one person's address.
 NEXT_AFTER = timedelta(seconds=30)
 _MOST = ((timedelta(hours=1), 5), (timedelta(days=1), 10))
+_NO_WAIT = timedelta(0)
 LONGEST_LIMIT = _MOST[-1][0]
 
 
@@ -74,12 +75,26 @@ def tries_of_next(earlier: SentCode | None, now: datetime) -> int:
     return earlier.tries_left
 
 
-def wait_for_next(sent: Sequence[datetime], now: datetime) -> timedelta | None:
-    """Return how long to wait before one more code may be sent, or None; times are of a day."""
-    waits = [when + NEXT_AFTER - now for when in sent]
+def wait_for_next(
+    sent: Sequence[datetime], now: datetime, *, asked: Sequence[datetime] = ()
+) -> timedelta | None:
+    """Return how long to wait before one more code may be sent, or None; times are of a day.
+
+    `sent` is when codes went there, `asked` when they went to whichever number of this person:
+    each costs money, and there are many.
+    """
+    longest = max(
+        max((when + NEXT_AFTER - now for when in sent), default=_NO_WAIT),
+        _wait_for_room(sent, now),
+        _wait_for_room(asked, now),
+    )
+    return longest if longest > _NO_WAIT else None
+
+
+def _wait_for_room(sent: Sequence[datetime], now: datetime) -> timedelta:
+    waits = [_NO_WAIT]
     for span, most in _MOST:
         recent = sorted(when for when in sent if when > now - span)
         if len(recent) >= most:
             waits.append(recent[-most] + span - now)
-    longest = max(waits, default=timedelta(0))
-    return longest if longest > timedelta(0) else None
+    return max(waits)

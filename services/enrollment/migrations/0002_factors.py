@@ -11,7 +11,8 @@ down_revision = "0001"
 _COLUMNS = """
 ALTER TABLE enrollment
     ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL,
-    ADD counter bigint, ADD sealed_label bytea;
+    ADD counter bigint, ADD sealed_label bytea,
+    ADD vouched boolean NOT NULL DEFAULT false;
 ALTER TABLE authenticator
     ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL;
 """

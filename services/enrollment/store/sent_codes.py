@@ -31,6 +31,16 @@ async def sends_to(tx: Connection, to_digest: bytes, *, since: datetime) -> list
     return [row["sent"] for row in rows]
 
 
+async def calls_for(tx: Connection, subject_ref: UUID, *, since: datetime) -> list[datetime]:
+    """Return when codes were sent to telephones that a locked subject named."""
+    rows = await tx.fetch(
+        "SELECT sent FROM sent_code WHERE subject_ref = $1 AND channel <> 'email' AND sent > $2",
+        subject_ref,
+        since,
+    )
+    return [row["sent"] for row in rows]
+
+
 async def add_code(tx: Connection, tenant: UUID, code: SentCode, *, sealed: bytes) -> None:
     """Store a code of a locked subject."""
     await tx.execute(

@@ -18,6 +18,7 @@ from services.enrollment.domain.authenticator import (
     ONLY_ONE,
     Authenticator,
     has_room,
+    is_overtaken,
 )
 from services.enrollment.domain.authenticator import Status as Standing
 from services.enrollment.domain.enrollment import (
@@ -182,7 +183,10 @@ async def _confirm(
 ) -> _Done | Refusal:
     tenant, now = judged.tenant, judged.now
     active = await lock_with_status(tx, about.subject_ref, Standing.ACTIVE)
-    if not has_room([one.factor for one in active], about.factor):
+    factors = [one.factor for one in active]
+    if is_overtaken(about, factors):
+        return Refusal.NOT_PRESENT
+    if not has_room(factors, about.factor):
         return Refusal.TOO_MANY_AUTHENTICATORS
     replaced = [one for one in active if one.factor is about.factor and one.factor in ONLY_ONE]
     await remove_all(tx, tenant, replaced, reset_id=None, now=now)

@@ -1,10 +1,11 @@
 """Begin an enrollment, and tell how it stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from contracts.codes import CodeChannel
+from contracts.roles import Right
 from contracts.subjects import Mailbox
 from contracts.topics import EVENTS
 from libs.clock import Clock
@@ -180,9 +181,10 @@ class Enroll:
         wait = await self.opening.codes.too_soon(tx, new.code) if new.code is not None else None
         if wait is not None:
             return wait
-        closed = await self._closed(tx, caller, person)
-        if closed is not None:
-            return closed
+        vouched = await self._opened(tx, caller, person)
+        if not isinstance(vouched, bool):
+            return vouched
+        about = replace(about, vouched=vouched)
         await add_enrollment(tx, tenant, about, seals=new.seals, started=now)
         shared = person.shared_mailbox
         event = enrollment_started(tenant, about, shared_mailbox=shared, now=now)
@@ -191,15 +193,19 @@ class Enroll:
             return None
         return (await self.opening.codes.send(tx, new.code, earlier=None)).next_after
 
-    async def _closed(
+    async def _opened(
         self, tx: Connection, caller: Caller, person: _Person
-    ) -> Refusal | WrongCode | None:
-        """Return what keeps the enrollment of a locked subject from opening; proofs are taken."""
+    ) -> bool | Refusal | WrongCode:
+        """Tell whether a locked subject's enrollment is vouched for, or return why it is closed.
+
+        Proofs are taken. Who shows a factor shows more than who reads the mail.
+        """
         about, policy = person.subject.subject_ref, person.asking.policy
         taken = await take_presence(tx, caller, about, person.presence)
-        if isinstance(taken, Refusal):
+        if isinstance(taken, Refusal) or taken:
             return taken
-        # Who shows a factor shows more than who reads the mail.
-        if taken or not self.people.opens_with_code(policy, person.subject):
-            return None
-        return await self.opening.take(tx, caller, about, person.email_code)
+        if self.people.opens_with_code(policy, person.subject):
+            refusal = await self.opening.take(tx, caller, about, person.email_code)
+            if refusal is not None:
+                return refusal
+        return Right.SUPPORT in caller.scopes

@@ -26,7 +26,7 @@ from services.enrollment.domain.sent_codes import (
     tries_of_next,
     wait_for_next,
 )
-from services.enrollment.store.sent_codes import add_code, save_code, sends_to
+from services.enrollment.store.sent_codes import add_code, calls_for, save_code, sends_to
 from services.enrollment.use_cases.seals import Sealing
 
 
@@ -91,9 +91,11 @@ class SentCodes:
 
     async def too_soon(self, tx: Connection, drafted: Drafted) -> TooSoon | None:
         """Return why nothing can be sent there now; until this commits, nobody else sends there."""
-        made = drafted.code
-        sends = await sends_to(tx, made.to_digest, since=made.sent - LONGEST_LIMIT)
-        wait = wait_for_next(sends, made.sent)
+        made, since = drafted.code, drafted.code.sent - LONGEST_LIMIT
+        by_phone = made.channel is not CodeChannel.EMAIL
+        asked = await calls_for(tx, made.subject_ref, since=since) if by_phone else []
+        sends = await sends_to(tx, made.to_digest, since=since)
+        wait = wait_for_next(sends, made.sent, asked=asked)
         return TooSoon(wait) if wait is not None else None
 
     async def send(self, tx: Connection, drafted: Drafted, *, earlier: SentCode | None) -> Sent:

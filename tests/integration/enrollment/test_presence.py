@@ -220,6 +220,20 @@ async def test_receipts_under_invented_keys_do_not_make_us_ask_for_each(world: W
     assert world.neighbours.keys_asked == before + 1
 
 
+@pytest.mark.security("S1")
+async def test_what_was_begun_before_the_person_had_a_factor_is_overtaken(world: World) -> None:
+    application = await world.application(factors=BOTH)
+    person = world.person(application.tenant)
+    # Somebody who knows the password is quicker, and waits.
+    theirs = await begin(world, application, person, Factor.TOTP)
+    await enroll(world, application, person, Factor.TOTP)
+
+    late = await confirm(world, application, theirs)
+
+    assert (late.status_code, late.json()["code"]) == (403, "present_factor_required")
+    assert (await world.event_types(person)).count("enrolled") == 1
+
+
 @pytest.mark.requirement("A1")
 async def test_an_authenticator_is_renamed(world: World) -> None:
     application, about = await enrolled(world)

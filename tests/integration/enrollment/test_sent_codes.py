@@ -256,6 +256,20 @@ async def test_one_number_gets_five_codes_an_hour_whoever_asks(world: World) -> 
     assert await world.event_types(person) == [], "nothing of the sixth was begun"
 
 
+async def test_one_person_has_five_codes_an_hour_sent_whatever_the_number(world: World) -> None:
+    application = await world.application(factors=(Factor.SMS,))
+    person = world.person(application.tenant)
+    wishes = [
+        {"subject": person.name, "factor": "sms", "number": f"+3161234567{last}"}
+        for last in range(6)
+    ]
+
+    answers = [await world.ask(application, "POST", "/v1/enrollments", wish) for wish in wishes]
+
+    assert [answer.status_code for answer in answers] == [201] * 5 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 3500
+
+
 async def test_parallel_requests_send_one_code_to_a_number(world: World) -> None:
     application = await world.application(factors=(Factor.SMS,))
     people = [world.person(application.tenant) for _ in range(6)]
