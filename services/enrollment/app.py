@@ -19,6 +19,8 @@ from libs.service.settings import read_settings
 from libs.web.health import health_routes
 from services.enrollment.api.authenticators import authenticator_routes
 from services.enrollment.api.enrollments import enrollment_routes
+from services.enrollment.api.hardware_tokens import hardware_token_routes
+from services.enrollment.api.imports import import_routes
 from services.enrollment.api.internal import internal_routes
 from services.enrollment.consumer import GROUPS, Events
 from services.enrollment.gateways import Policy, Verification
@@ -28,10 +30,15 @@ from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.enroll import Enroll
+from services.enrollment.use_cases.hardware_tokens import HardwareTokens
+from services.enrollment.use_cases.housekeeping import Housekeeping
+from services.enrollment.use_cases.importing import Importing
+from services.enrollment.use_cases.imports import Imports
 from services.enrollment.use_cases.remove import Remove
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.tickets import Tickets
-from services.enrollment.workers import Backlog, Workers
+from services.enrollment.use_cases.token_seals import TokenSeals
+from services.enrollment.workers import Backlog, ImportWorkers, Workers
 
 SERVICE = Service.ENROLLMENT.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,6 +54,8 @@ class UseCases:
     remove: Remove
     disable: Disable
     credentials: Credentials
+    importing: Importing
+    tokens: HardwareTokens
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class Assembled:
     internal: FastAPI
     events: Events
     workers: Workers
+    imports: ImportWorkers
 
 
 def bring_schema_up_to_date() -> None:
@@ -91,7 +101,10 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            consumer=[*consumers, parts.workers.retry_revocations, parts.workers.forget],
+            consumer=[
+                *(*consumers, parts.workers.retry_revocations, parts.workers.forget),
+                *(parts.imports.work, parts.imports.keep_house),
+            ],
         )
 
 
@@ -114,7 +127,8 @@ def assemble(
             pushed_applications(plumbing.app_pool, plumbing.callers),
         ],
     )
-    return Assembled(_public(plumbing, cases), internal, Events(cases.remove), workers)
+    imports = ImportWorkers(Housekeeping(cases.importing, plumbing.worker_pool))
+    return Assembled(_public(plumbing, cases), internal, Events(cases.remove), workers, imports)
 
 
 def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) -> UseCases:
@@ -122,6 +136,7 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
     policy = Policy(plumbing.client(Service.POLICY, policy_url))
     verification = Verification(plumbing.client(Service.VERIFICATION, verification_url))
     sealing = Sealing(plumbing.data_keys)
+    imports = Imports(pool, TokenSeals(plumbing.data_keys), clock)
     remove = Remove(pool, plumbing.worker_pool, verification, clock)
     return UseCases(
         enroll=Enroll(pool, policy, sealing, clock),
@@ -130,6 +145,8 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
         remove=remove,
         disable=Disable(pool, policy, remove, clock),
         credentials=Credentials(pool, sealing),
+        importing=Importing(imports, policy, plumbing.worker_pool),
+        tokens=HardwareTokens(pool),
     )
 
 
@@ -141,5 +158,7 @@ def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
         routers=[
             enrollment_routes(cases.enroll, cases.confirm, find=find, clock=plumbing.clock),
             authenticator_routes(cases.authenticators, cases.remove, cases.disable, find=find),
+            import_routes(cases.importing.imports, find),
+            hardware_token_routes(cases.tokens, find),
         ],
     )

@@ -9,10 +9,13 @@ from pydantic import ValidationError
 
 from contracts.internal import (
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     REVOKE,
     Done,
     ResolvedSubject,
+    ResolvedSubjects,
     ResolveSubject,
+    ResolveSubjects,
     Revoke,
     RevokedAuthenticator,
     letter_place,
@@ -23,6 +26,8 @@ from libs.web.internal_client import InternalClient, Refused, Unreachable
 from services.enrollment.domain.authenticator import Authenticator
 
 _LOG = structlog.get_logger("enrollment")
+# So many of the longest names fit in a body.
+_AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,24 @@ class Policy:
         except (ValidationError, SealBroken, KeyError):
             raise Unreachable("policy: not an answer to the question") from None
         return KnownSubject(resolved.subject_ref, label, resolved.user_type, resolved.groups)
+
+    async def resolve_many(self, tenant: UUID, subjects: Sequence[str]) -> dict[str, UUID]:
+        """Return who those of the names are that there are; raises Unreachable."""
+        found: dict[str, UUID] = {}
+        for first in range(0, len(subjects), _AT_ONCE):
+            some = tuple(subjects[first : first + _AT_ONCE])
+            question = ResolveSubjects(tenant=tenant, subjects=some)
+            body = question.model_dump(mode="json")
+            try:
+                answer = await self.client.post(RESOLVE_SUBJECTS.path, body)
+                refs = ResolvedSubjects.model_validate(answer).subject_refs
+                pairs = list(zip(some, refs, strict=True))
+            except Refused as refusal:
+                raise Unreachable(f"policy: {refusal.status}") from None
+            except ValueError:
+                raise Unreachable("policy: not an answer to the question") from None
+            found |= {name: ref for name, ref in pairs if ref is not None}
+        return found
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from services.enrollment.domain.authenticator import FIRST_EPOCH
 SECRET = "pending secret"  # noqa: S105 - the name of a purpose
 NAME = "authenticator name"
 CONFIRMATION = "confirmation"
+STOCK = "hardware token"
+IMPORT_PART = "import part"
+LOOKUP = "secret lookup"
 
 
 def secret_place(
@@ -21,3 +24,13 @@ def secret_place(
 def name_place(tenant: UUID, subject_ref: UUID, *, authenticator_id: UUID) -> tuple[str, ...]:
     """Return where an authenticator's name belongs."""
     return (NAME, str(tenant), str(subject_ref), str(authenticator_id))
+
+
+def token_place(tenant: UUID, token_id: UUID, *, factor: Factor) -> tuple[str, ...]:
+    """Return where the secret of a token in stock belongs."""
+    return (STOCK, str(tenant), str(token_id), factor.value)
+
+
+def part_place(tenant: UUID, import_id: UUID, number: int) -> tuple[str, ...]:
+    """Return where the rows of an import belong that wait."""
+    return (IMPORT_PART, str(tenant), str(import_id), str(number))

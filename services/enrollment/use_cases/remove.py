@@ -25,6 +25,7 @@ from services.enrollment.store.authenticators import (
 )
 from services.enrollment.store.due import take_revocations
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
+from services.enrollment.store.known_secrets import forget_secrets_of
 from services.enrollment.use_cases.staying_on import last_one_refused
 
 # Whoever removes tells verification at once; the worker comes only where that did not succeed.
@@ -100,6 +101,7 @@ class Remove:
         active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
         await remove_all(tx, tenant, active, reset_id=None, now=self.clock())
         await cancel_enrollments(tx, subject_ref)
+        await forget_secrets_of(tx, subject_ref)
 
     async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:
         """Tell verification what it must not accept; return what it has not confirmed."""

@@ -9,6 +9,7 @@ from contracts.internal import (
     CLAIM_CONTACT,
     NAME_SUBJECTS,
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     AcknowledgeContact,
     ClaimContact,
     ClaimedContact,
@@ -16,7 +17,9 @@ from contracts.internal import (
     NamedSubjects,
     NameSubjects,
     ResolvedSubject,
+    ResolvedSubjects,
     ResolveSubject,
+    ResolveSubjects,
     letter_place,
 )
 from libs.sealing.letter import write_letter
@@ -54,6 +57,13 @@ def _questions(
             user_type=subject.attributes.user_type,
             groups=subject.attributes.groups,
         )
+
+    @router.post(RESOLVE_SUBJECTS.path, dependencies=[Depends(callers(*RESOLVE_SUBJECTS.callers))])
+    async def resolve_subjects(body: ResolveSubjects) -> ResolvedSubjects:
+        if len(body.subjects) > _MOST_SUBJECTS:
+            raise too_many_subjects()
+        found = await subjects.find_refs(body.tenant, body.subjects)
+        return ResolvedSubjects(subject_refs=tuple(found.get(name) for name in body.subjects))
 
     @router.post(NAME_SUBJECTS.path, dependencies=[Depends(callers(*NAME_SUBJECTS.callers))])
     async def name_subjects(body: NameSubjects) -> NamedSubjects:

@@ -8,11 +8,14 @@ from fastapi import Depends, FastAPI
 
 from contracts.internal import (
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     REVOKE,
     Done,
     InternalRoute,
     ResolvedSubject,
+    ResolvedSubjects,
     ResolveSubject,
+    ResolveSubjects,
     Revoke,
     letter_place,
 )
@@ -58,6 +61,13 @@ class Neighbours:
                 user_type=self.user_types.get(subject_ref),
                 groups=() if self.says_attributes else None,
             )
+
+        @app.post(RESOLVE_SUBJECTS.path, dependencies=[Depends(self._listed(RESOLVE_SUBJECTS))])
+        async def resolve_many(body: ResolveSubjects) -> ResolvedSubjects:
+            if self.policy_down:
+                raise Problem(503, "unavailable", "Down")
+            found = [self.subjects.get((body.tenant, name)) for name in body.subjects]
+            return ResolvedSubjects(subject_refs=tuple(one[0] if one else None for one in found))
 
         return app
 
