@@ -91,7 +91,7 @@ def _encryption_key(encryption: Element, unlocking: Unlocking) -> bytes:
         derived = encryption.find(f"{PSKC}DerivedKey")
     if derived is None:
         if unlocking.key is None:
-            raise TokenFileError("the file wants its pre-shared key (--key-file)")
+            raise TokenFileError("the file wants its pre-shared key (--pskc-key-file)")
         return unlocking.key
     if unlocking.passphrase is None:
         raise TokenFileError("the file wants its passphrase (--passphrase-file)")

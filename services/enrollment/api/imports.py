@@ -105,7 +105,7 @@ def _sending(router: APIRouter, imports: Imports, manager: object) -> None:
         return _shown(found)
 
     @router.put(
-        "/{import_id}/parts/{number}",
+        "/{authenticator_import_id}/parts/{number}",
         description="Whole rows as JSON lines in UTF-8, in the order of the numbers. A row is"
         " `{factor: totp|hotp, secret (base32), algorithm?, digits?, period?|counter?, serial?,"
         " subject?, name?}`: with a subject it becomes an authenticator, else a token in stock."
@@ -116,41 +116,54 @@ def _sending(router: APIRouter, imports: Imports, manager: object) -> None:
         max_body_size=LARGEST_PART,
     )
     async def put_authenticator_part(
-        caller: Annotated[Caller, manager], import_id: UUID, number: _Number, request: Request
+        caller: Annotated[Caller, manager],
+        authenticator_import_id: UUID,
+        number: _Number,
+        request: Request,
     ) -> ImportShown:
         content = await request.body()
-        return _shown(taken(await imports.take_part(caller.tenant_id, import_id, number, content)))
+        return _shown(
+            taken(
+                await imports.take_part(caller.tenant_id, authenticator_import_id, number, content)
+            )
+        )
 
     @router.post(
-        "/{import_id}/start",
+        "/{authenticator_import_id}/start",
         description="All parts have come. Starting again is harmless.",
         responses={**documented(409)},
     )
     async def start_authenticator_import(
-        caller: Annotated[Caller, manager], import_id: UUID
+        caller: Annotated[Caller, manager], authenticator_import_id: UUID
     ) -> ImportShown:
-        return _shown(taken(await imports.start(caller.tenant_id, import_id)))
+        return _shown(taken(await imports.start(caller.tenant_id, authenticator_import_id)))
 
 
 def _looking(router: APIRouter, imports: Imports, manager: object) -> None:
 
-    @router.get("/{import_id}", description="How far it is.")
+    @router.get("/{authenticator_import_id}", description="How far it is.")
     async def get_authenticator_import(
-        caller: Annotated[Caller, manager], import_id: UUID
+        caller: Annotated[Caller, manager], authenticator_import_id: UUID
     ) -> ImportShown:
-        return _shown(taken(await imports.load(caller.tenant_id, import_id)))
+        return _shown(taken(await imports.load(caller.tenant_id, authenticator_import_id)))
 
-    @router.get("/{import_id}/rows", description="What became of the rows, a page at a time.")
+    @router.get(
+        "/{authenticator_import_id}/rows", description="What became of the rows, a page at a time."
+    )
     async def list_authenticator_rows(
         caller: Annotated[Caller, manager],
-        import_id: UUID,
+        authenticator_import_id: UUID,
         after: Annotated[int, Query(ge=0, le=MOST_ROWS)] = 0,
         outcome: RowOutcome | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> RowPage:
         found = taken(
             await imports.rows(
-                caller.tenant_id, import_id, outcome=outcome, after=after, limit=limit + 1
+                caller.tenant_id,
+                authenticator_import_id,
+                outcome=outcome,
+                after=after,
+                limit=limit + 1,
             )
         )
         rows = [
@@ -166,14 +179,14 @@ def _looking(router: APIRouter, imports: Imports, manager: object) -> None:
         return RowPage(rows=rows, next_after=rows[-1].row if len(found) > limit else None)
 
     @router.delete(
-        "/{import_id}",
+        "/{authenticator_import_id}",
         description="Goes no further; what is done stays done, what waits is erased.",
         responses={**documented(409)},
     )
     async def cancel_authenticator_import(
-        caller: Annotated[Caller, manager], import_id: UUID
+        caller: Annotated[Caller, manager], authenticator_import_id: UUID
     ) -> ImportShown:
-        return _shown(taken(await imports.cancel(caller.tenant_id, import_id)))
+        return _shown(taken(await imports.cancel(caller.tenant_id, authenticator_import_id)))
 
 
 def _shown(found: AuthenticatorImport) -> ImportShown:
