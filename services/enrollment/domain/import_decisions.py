@@ -108,15 +108,14 @@ def _decide_one(
     wrong = _clash(candidate, body, around, marks) or _nobody(body, around, active)
     if wrong is not None:
         return _refused(candidate, wrong)
-    authenticator_id, token_id = ids
     if body.subject is None:
-        return Decided(candidate, RowOutcome.STOCKED, token_id=token_id)
+        return Decided(candidate, RowOutcome.STOCKED, token_id=ids[1])
     return Decided(
         candidate,
         RowOutcome.ENROLLED,
         subject_ref=around.subjects[body.subject],
-        authenticator_id=authenticator_id,
-        token_id=token_id if body.serial is not None else None,
+        authenticator_id=ids[0],
+        token_id=ids[1] if body.serial is not None else None,
     )
 
 
