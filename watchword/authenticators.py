@@ -149,17 +149,25 @@ def _key_of(file: Path | None) -> bytes | None:
     if file is None:
         return None
     content = file.read_bytes()
-    if len(content) in _KEY_LENGTHS:
-        return content
-    try:
-        text = content.decode("ascii").strip()
-        keys = [bytes.fromhex(text)] if len(text) in (32, 48, 64) else [b64decode(text)]
-    except ValueError:
-        keys = []
-    for key in keys:
+    for read in (_hexadecimal, _base64, bytes):
+        key = read(content)
         if len(key) in _KEY_LENGTHS:
             return key
     raise TokenFileError(f"{file}: not an AES key of 16, 24 or 32 bytes, in hexadecimal or base64")
+
+
+def _hexadecimal(content: bytes) -> bytes:
+    try:
+        return bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        return b""
+
+
+def _base64(content: bytes) -> bytes:
+    try:
+        return b64decode(content.strip(), validate=True)
+    except ValueError:
+        return b""
 
 
 def _passphrase_of(file: Path | None) -> bytes | None:

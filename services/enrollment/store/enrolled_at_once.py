@@ -49,6 +49,12 @@ async def lock_subjects(tx: Connection, tenant: UUID, refs: Sequence[UUID]) -> f
     return frozenset(row["id"] for row in rows if not row["deleted"])
 
 
+async def not_deleted(tx: Connection, refs: Sequence[UUID]) -> frozenset[UUID]:
+    """Return who is not known to be deleted; nothing is written or locked."""
+    rows = await tx.fetch("SELECT id FROM subject WHERE id = ANY ($1) AND deleted", refs)
+    return frozenset(refs) - {row["id"] for row in rows}
+
+
 async def active_counts(tx: Connection, refs: Sequence[UUID]) -> dict[UUID, int]:
     """Return how many active authenticators subjects have; who has none is left out."""
     rows = await tx.fetch(

@@ -22,6 +22,7 @@ from services.enrollment.store.enrolled_at_once import (
     active_counts,
     add_authenticators,
     lock_subjects,
+    not_deleted,
 )
 from services.enrollment.store.hardware_tokens import StoredToken, add_tokens, known_serials
 from services.enrollment.store.import_marks import load_marks
@@ -55,9 +56,9 @@ def candidate_of(row: Row, keys: TokenKeys) -> Candidate:
 
 
 async def surroundings_of(tx: Connection, step: Step) -> Surroundings:
-    """Lock the subjects that are named, and return what decisions depend on."""
-    tenant, refs = step.tenant, list(step.subjects.values())
-    there = await lock_subjects(tx, tenant, refs) if refs else frozenset[UUID]()
+    """Lock the subjects that are named, in earnest, and return what decisions depend on."""
+    tenant, refs, dry = step.tenant, list(step.subjects.values()), step.found.dry_run
+    there = await (not_deleted(tx, refs) if dry else lock_subjects(tx, tenant, refs))
     active = await active_counts(tx, refs)
     bodies = [(one, one.row.body) for one in step.candidates if one.row.body is not None]
     secrets = [one.secret for one, _ in bodies]

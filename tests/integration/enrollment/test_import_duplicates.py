@@ -116,8 +116,7 @@ async def test_a_dry_run_says_what_would_happen_and_writes_nothing(
     ]
     earnest = await sender.done(*rows, rows_at_once=2)
 
-    assert before[:3] == [0, 0, 0]
-    assert before[4] == 0
+    assert before == [0] * 5
     assert await sender.outcomes(dry) == await sender.outcomes(earnest)
     assert [one for one, _ in await sender.outcomes(dry)] == [
         *("stocked", "unchanged", "refused", "refused", "enrolled", "refused", "refused")

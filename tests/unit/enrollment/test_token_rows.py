@@ -2,7 +2,7 @@ import json
 from base64 import b32encode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.vocabulary import Algorithm, Factor
@@ -125,6 +125,7 @@ def test_a_part_that_cannot_be_split_says_where(content: bytes, before: int, sai
     assert said in part.mistakes[0]
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(),

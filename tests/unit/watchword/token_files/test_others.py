@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pyotp
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.vocabulary import Algorithm, Factor
@@ -202,6 +202,7 @@ _GOOD = {
 
 
 @pytest.mark.parametrize("kind", list(_GOOD))
+@settings(deadline=None)
 @given(st.data())
 def test_no_damage_raises_anything_else(kind: TokenFile, data: st.DataObject) -> None:
     content = bytearray(_GOOD[kind])
@@ -219,6 +220,7 @@ def test_no_damage_raises_anything_else(kind: TokenFile, data: st.DataObject) ->
     assert _BASE32 not in said
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_payload_raises_anything_else(payload: bytes) -> None:
     try:

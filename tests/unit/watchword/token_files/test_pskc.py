@@ -5,7 +5,7 @@ from dataclasses import replace
 import pskc
 import pyotp
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.vocabulary import Algorithm, Factor
@@ -198,6 +198,7 @@ def test_a_derivation_may_not_take_for_ever() -> None:
         read(content, TokenFile.PSKC, Unlocking(passphrase=b"qwerty"))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_damage_raises_anything_else(data: st.DataObject) -> None:
     figure, unlocking = data.draw(
