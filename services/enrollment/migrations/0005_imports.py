@@ -45,7 +45,7 @@ CREATE TABLE known_secret (
     authenticator_id uuid,
     subject_ref uuid,
     PRIMARY KEY (tenant_id, digest),
-    FOREIGN KEY (tenant_id, hardware_token_id) REFERENCES hardware_token ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, hardware_token_id) REFERENCES hardware_token,
     CHECK (hardware_token_id IS NOT NULL OR authenticator_id IS NOT NULL)
 );
 CREATE INDEX ON known_secret (tenant_id, hardware_token_id);

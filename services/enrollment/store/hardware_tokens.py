@@ -41,8 +41,13 @@ async def save_assigned(tx: Connection, token_id: UUID, authenticator_id: UUID) 
 async def release(tx: Connection, authenticator_id: UUID) -> None:
     """Put the token of an authenticator that was removed back into stock.
 
-    One that came with its person has no secret here any more: it is forgotten, and can be imported.
+    One that came with its person has no secret here any more: it is forgotten. Its secret stays
+    known, so that no file brings it back to anybody.
     """
+    await tx.execute(
+        "UPDATE known_secret SET hardware_token_id = NULL WHERE authenticator_id = $1",
+        authenticator_id,
+    )
     await tx.execute(
         "DELETE FROM hardware_token WHERE authenticator_id = $1 AND sealed IS NULL",
         authenticator_id,
@@ -86,6 +91,7 @@ async def lock_by_id(tx: Connection, token_id: UUID) -> HardwareToken | None:
 
 async def delete_token(tx: Connection, token_id: UUID) -> None:
     """Forget a token and its secret; a file may bring it again."""
+    await tx.execute("DELETE FROM known_secret WHERE hardware_token_id = $1", token_id)
     await tx.execute("DELETE FROM hardware_token WHERE id = $1", token_id)
 
 

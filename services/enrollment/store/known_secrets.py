@@ -8,12 +8,14 @@ import asyncpg
 
 from libs.postgres.pool import Connection
 from services.enrollment.domain.authenticator import Status
+from services.enrollment.domain.hardware_token import TokenStatus
 from services.enrollment.domain.import_decisions import Known, Where
 
 _FIND = """
-SELECT k.digest, k.content, k.hardware_token_id, a.status
-FROM known_secret k LEFT JOIN authenticator a
-    ON a.tenant_id = k.tenant_id AND a.id = k.authenticator_id
+SELECT k.digest, k.content, a.status, t.status AS token_status
+FROM known_secret k
+LEFT JOIN authenticator a ON a.tenant_id = k.tenant_id AND a.id = k.authenticator_id
+LEFT JOIN hardware_token t ON t.tenant_id = k.tenant_id AND t.id = k.hardware_token_id
 WHERE k.digest = ANY ($1)
 """
 _ADD = """
@@ -59,5 +61,5 @@ async def forget_secrets_of(tx: Connection, subject_ref: UUID) -> None:
 
 def _where(row: asyncpg.Record) -> Where:
     if row["status"] is None:
-        return Where.STOCK
+        return Where.STOCK if row["token_status"] == TokenStatus.IN_STOCK else Where.ENROLLED
     return Where.ENROLLED if row["status"] == Status.ACTIVE else Where.REMOVED

@@ -184,7 +184,8 @@ async def test_a_token_in_stock_is_opened_assigned_and_comes_back(
     world: World, sender: Sender
 ) -> None:
     row, anna = hotp(serial="H1"), sender.person()
-    await sender.done(row, totp(serial="T1", subject=anna.name))
+    hers = totp(serial="T1", subject=anna.name)
+    await sender.done(row, hers)
     became = UUID((await sender.enrolled(anna)).authenticator_id)
     somebody = UUID(int=1)
     seals = TokenSeals(world.plumbing.data_keys)
@@ -197,6 +198,8 @@ async def test_a_token_in_stock_is_opened_assigned_and_comes_back(
         sender.tenant, stored.token.token_id, factor=stored.token.factor, sealed=stored.sealed
     )
     assigned = await sender.tokens("?status=assigned")
+    meanwhile = await sender.done(row | {"counter": 9})
+    await world.reset(anna, UUID(int=2))
     async with tenant_transaction(world.plumbing.app_pool, sender.tenant) as tx:
         await release(tx, somebody)
         await release(tx, became)
@@ -207,6 +210,12 @@ async def test_a_token_in_stock_is_opened_assigned_and_comes_back(
     assert [one["serial"] for one in assigned] == ["H1", "T1"]
     # One that came with its person has no secret here to begin with again.
     assert (left["serial"], left["status"]) == ("H1", "in_stock")
+    assert await sender.outcomes(meanwhile) == [("refused", ["secret: enrolled already"])]
+    again = await sender.outcomes(await sender.done(row, hers))
+    assert again == [
+        ("unchanged", []),
+        ("refused", ["secret: was enrolled and removed: enroll anew"]),
+    ]
 
 
 _PROGRAM = """
