@@ -1,11 +1,12 @@
 """watchword authenticators: bring tokens and other systems' authenticators in from a file."""
 
 import hashlib
+import io
 import json
 from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from watchword.front_door import FrontDoor, KeyFile, NotAnsweredError, Url, front_door
 from watchword.imports import progress_on, refused_rows, worked
+from watchword.token_files.pictures import PNG, codes_of
 from watchword.token_files.pskc_keys import Unlocking
 from watchword.token_files.reading import TokenFile, kind_of, read_tokens
 from watchword.token_files.rows import Owners, parts_of, read_owners, row_of
@@ -72,8 +74,8 @@ def import_authenticators(  # noqa: PLR0913, PLR0917 - each is an option of the 
 ) -> None:
     """Bring authenticators in; 1 if rows were refused.
 
-    Formats: pskc (RFC 6030), oath-csv, otpauth (a list of URIs), google (its export). What has a
-    subject is that person's authenticator at once, what has none goes into the stock.
+    Formats: pskc (RFC 6030), oath-csv, otpauth (a list of URIs), google (its export),
+    or a PNG of QR codes. What has a subject is that person's at once, else it goes into the stock.
 
     Secrets are kept in memory only. After Ctrl-C the same command goes on where it stopped.
     """
@@ -104,12 +106,19 @@ def _read(
     if file.stat().st_size > _LARGEST_FILE:
         raise TokenFileError("larger than 200 MB: import it in pieces")
     with file.open("rb") as opened:
-        chosen = kind or kind_of(opened)
-        for read in read_tokens(opened, chosen, unlocking, allow_plain=allow_plain):
+        content = _content_of(opened)
+        chosen = kind or kind_of(content)
+        for read in read_tokens(content, chosen, unlocking, allow_plain=allow_plain):
             rows.lines.append(row_of(read, owners))
             if read.reason is not None:
                 rows.reasons[read.row] = read.reason
     return rows
+
+
+def _content_of(file: BinaryIO) -> BinaryIO:
+    picture = file.read(len(PNG)) == PNG
+    file.seek(0)
+    return io.BytesIO(codes_of(file.read())) if picture else file
 
 
 def _sent(door: FrontDoor, rows: _Rows, *, dry_run: bool) -> dict[str, Any]:

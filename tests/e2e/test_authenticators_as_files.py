@@ -1,10 +1,12 @@
 """`watchword authenticators import`: tokens, and what another system had, on a running system."""
 
 import asyncio
+import hashlib
 import io
 import json
 import os
 import secrets
+import signal
 import time
 from base64 import b32encode, b64encode
 from pathlib import Path
@@ -17,20 +19,29 @@ import pytest
 from tests.e2e.people import Person, Tenancy
 from tests.e2e.test_canaries import files
 from tests.e2e.test_command_line import WATCHWORD, Said
+from watchword.token_files.pskc_keys import Unlocking
+from watchword.token_files.reading import TokenFile, read_tokens
+from watchword.token_files.rows import Owners, row_of
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
 _KEY = secrets.token_bytes(16)
 
 
-async def _import(tenancy: Tenancy, file: Path, *arguments: str) -> Said:
+async def _started(tenancy: Tenancy, file: Path, *arguments: str) -> asyncio.subprocess.Process:
     around = {**os.environ, "WATCHWORD": tenancy.system.url, "MANAGE": tenancy.manage_key}
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         *(WATCHWORD, "authenticators", "import", str(file), *arguments),
         env=around,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        # Where the tests run in the background of a script, Ctrl-C is ignored from birth on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+
+
+async def _import(tenancy: Tenancy, file: Path, *arguments: str) -> Said:
+    process = await _started(tenancy, file, *arguments)
     out, error = await process.communicate()
     return Said(process.returncode or 0, out.decode(), error.decode())
 
@@ -143,6 +154,34 @@ async def test_the_command_says_what_is_wrong_with_a_file_or_its_key(
         (open_line, "over https only"),
     ):
         assert (said.code, words in said.error.replace("\n", " ")) == (2, True), said
+
+
+async def test_after_ctrl_c_the_same_command_goes_on(tenancy: Tenancy, tmp_path: Path) -> None:
+    file = tmp_path / "tokens.csv"
+    rows = (f"S{number:05},{secrets.token_hex(64)},totp,6,30\n" for number in range(12_000))
+    file.write_text("".join(rows))
+
+    first = await _started(tenancy, file)
+    await asyncio.wait_for(_until_some_parts_came(tenancy, file), 60)
+    first.send_signal(signal.SIGINT)
+    out, error = await first.communicate()
+    second = await _import(tenancy, file)
+
+    assert (first.returncode, b"the same command goes on" in error) == (130, True), out
+    assert "going on with an import of these rows, after part" in second.out
+    assert (second.code, "\n  stocked: 12000\n" in second.out) == (0, True), second
+
+
+async def _until_some_parts_came(tenancy: Tenancy, file: Path) -> None:
+    with file.open("rb") as opened:
+        read = read_tokens(opened, TokenFile.OATH_CSV, Unlocking())
+        lines = [row_of(one, Owners({})) for one in read]
+    digest = hashlib.sha256(b"".join(lines)).hexdigest()
+    body = {"dry_run": False, "rows": len(lines), "digest": digest}
+    found: dict[str, object] = {"parts": 0}
+    while not found["parts"]:
+        answer = await tenancy.ask("/v1/authenticator-imports", body, key=tenancy.manage_key)
+        found = answer.json()
 
 
 @pytest.mark.security("S14")
