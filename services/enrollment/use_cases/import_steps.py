@@ -147,7 +147,7 @@ def _authenticator(
     about, becomes = one.subject_ref, one.authenticator_id
     if about is None or becomes is None:
         return None
-    named = body.name is not None
+    name = body.name
     return NewAuthenticator(
         authenticator_id=becomes,
         subject_ref=about,
@@ -159,8 +159,8 @@ def _authenticator(
         sealed=keys.seal_secret(
             body.secret, subject_ref=about, authenticator_id=becomes, factor=body.factor
         ),
-        sealed_name=keys.seal_name(body.name or "", subject_ref=about, authenticator_id=becomes)
-        if named
+        sealed_name=keys.seal_name(name, subject_ref=about, authenticator_id=becomes)
+        if name is not None
         else None,
     )
 
