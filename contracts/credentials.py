@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from contracts.vocabulary import Factor
 
 # NIST SP 800-63B-4 section 3.1.4: a time step lasts at most two minutes.
-_PERIODS = range(15, 121)
-_OTP_DIGITS = range(6, 9)
+PERIODS = range(15, 121)
+OTP_DIGITS = range(6, 9)
 _PIN_DIGITS = range(6, 11)
 # Hashes of other parameters would be weaker, or keep the verifier busy for longer.
 _PIN_HASH = b"$argon2id$v=19$m=19456,t=2,p=1$"
-_SHORTEST_KEY = 16  # RFC 4226 section 4, R6: at least 128 bits
+SHORTEST_KEY = 16  # RFC 4226 section 4, R6: at least 128 bits
 _MOST_CODES = 32
 _CODE = re.compile("[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
 
 
 def is_otp(secret: str, *, algorithm: str | None, digits: int | None) -> bool:
     """Tell whether this makes one-time passwords of a counter."""
-    return (
-        len(b64decode(secret)) >= _SHORTEST_KEY and algorithm is not None and digits in _OTP_DIGITS
-    )
+    return len(b64decode(secret)) >= SHORTEST_KEY and algorithm is not None and digits in OTP_DIGITS
 
 
 def is_pin(secret: str, *, digits: int | None) -> bool:
@@ -52,7 +50,7 @@ def is_complete(
     given = (algorithm is not None, digits is not None, period is not None, bool(codes))
     match factor, given:
         case Factor.TOTP, (True, True, True, False):
-            return is_otp(secret, algorithm=algorithm, digits=digits) and period in _PERIODS
+            return is_otp(secret, algorithm=algorithm, digits=digits) and period in PERIODS
         case Factor.HOTP, (True, True, False, False):
             return is_otp(secret, algorithm=algorithm, digits=digits)
         case Factor.PIN, (False, True, False, False):

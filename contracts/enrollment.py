@@ -91,6 +91,24 @@ class Disabled(BaseModel):
     authenticators: tuple[UUID, ...]
 
 
+class AuthenticatorsImported(BaseModel):
+    """An import of authenticators came to its end; `imported_by` is the key that began it.
+
+    `enrolled` became somebody's authenticators, each with an event of its own; `stocked` wait for
+    somebody. Where it is not `complete` it was cancelled: what the counts say was done even so.
+    """
+
+    model_config = PUBLISHED
+    import_id: UUID
+    application_id: UUID
+    imported_by: UUID
+    complete: bool
+    enrolled: int
+    stocked: int
+    unchanged: int
+    refused: int
+
+
 class ResetApplied(BaseModel):
     """Enrollment removed these authenticators for a reset; an empty list had nothing to remove."""
 
@@ -149,4 +167,12 @@ RESET_APPLIED = EventType(
     EVENTS,
     ResetApplied,
     "Enrollment removed what a reset asked it to remove.",
+)
+AUTHENTICATORS_IMPORTED = EventType(
+    "mfa.authenticators_imported",
+    1,
+    Service.ENROLLMENT,
+    EVENTS,
+    AuthenticatorsImported,
+    "An import of authenticators came to its end.",
 )

@@ -36,6 +36,9 @@ class InternalRoute:
 RESOLVE_SUBJECT = InternalRoute(
     Service.POLICY, "/internal/subjects/resolve", (Service.ENROLLMENT, Service.RECOVERY)
 )
+RESOLVE_SUBJECTS = InternalRoute(
+    Service.POLICY, "/internal/subjects/resolve-many", (Service.ENROLLMENT,)
+)
 NAME_SUBJECTS = InternalRoute(Service.POLICY, "/internal/subjects/names", (Service.VERIFICATION,))
 CLAIM_CONTACT = InternalRoute(Service.POLICY, "/internal/contacts/claim", (Service.NOTIFICATION,))
 ACKNOWLEDGE_CONTACT = InternalRoute(
@@ -61,6 +64,7 @@ PUSH_APPLICATION = tuple(
 )
 INTERNAL_ROUTES = (
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     NAME_SUBJECTS,
     CLAIM_CONTACT,
     ACKNOWLEDGE_CONTACT,
@@ -98,6 +102,21 @@ class ResolvedSubject(BaseModel):
     user_type: str | None = None
     groups: tuple[str, ...] | None = None
     mailbox: Mailbox | None = None
+
+
+class ResolveSubjects(BaseModel):
+    """Who are these, whom applications know by these names? At most 500 at once."""
+
+    model_config = _STRICT
+    tenant: UUID
+    subjects: tuple[str, ...]
+
+
+class ResolvedSubjects(BaseModel):
+    """The answer, in the order of the question; None where there is no such subject."""
+
+    model_config = _ANSWER
+    subject_refs: tuple[UUID | None, ...]
 
 
 class NameSubjects(BaseModel):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 _V = "services/verification"
 _T = "tests/integration/verification"
+_E = "services/enrollment"
+_ET = "tests/integration/enrollment"
 _LAST = f"{_T}/test_last_word.py::test_a_right_code_is_refused_where_only_postgresql_knows_why"
 
 
@@ -519,5 +521,53 @@ PATCHES = (
         "AND 0.5 * $6 + 0 * greatest(0, @spent -",
         "no order of faults lets one guess over the budget",
         f"{_T}/test_model.py",
+    ),
+    Patch(
+        "pskc-without-mac",
+        "watchword/token_files/pskc_keys.py",
+        "if not hmac.compare_digest(expected, _base64(said)):",
+        "if not hmac.compare_digest(expected, expected + _base64(said)[:0]):",
+        "what was changed in a file of tokens is not decrypted",
+        "tests/unit/watchword/token_files/test_pskc.py",
+    ),
+    Patch(
+        "import-brings-removed-back",
+        f"{_E}/store/known_secrets.py",
+        "Status.ACTIVE else Where.REMOVED",
+        "Status.ACTIVE else Where.ENROLLED",
+        "a file of last year is refused for what was removed since",
+        f"{_ET}/test_import_duplicates.py",
+    ),
+    Patch(
+        "import-dry-run-writes",
+        f"{_E}/use_cases/importing.py",
+        "        if not after.dry_run:\n            await save_all(tx, step, decided)",
+        "        if True:\n            await save_all(tx, step, decided)",
+        "a dry run writes nothing",
+        f"{_ET}/test_import_duplicates.py",
+    ),
+    Patch(
+        "import-leaves-counters-unspent",
+        f"{_E}/use_cases/import_steps.py",
+        "        return body.next_counter - 1\n",
+        "        return -1\n",
+        "codes that the old system accepted are spent",
+        f"{_ET}/test_imports.py",
+    ),
+    Patch(
+        "import-keeps-what-was-cancelled",
+        f"{_E}/use_cases/imports.py",
+        "            await store.erase_parts(tx, tenant, import_id, up_to_row=ended.received)\n",
+        "",
+        "secrets of a cancelled import are erased",
+        f"{_ET}/test_imports.py",
+    ),
+    Patch(
+        "import-sixth-authenticator",
+        f"{_E}/domain/import_decisions.py",
+        ">= MOST_AUTHENTICATORS",
+        "> MOST_AUTHENTICATORS",
+        "nobody has a sixth authenticator",
+        "tests/unit/enrollment/test_import_decisions.py",
     ),
 )

@@ -17,11 +17,11 @@ from rich.table import Table
 from deploy.local.process import LocalServerError
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.kafka import BROKER_ERRORS, KafkaSettings
+from watchword import authenticators, phone, rules, subjects
 from watchword import dead_letters as letters
 from watchword import doctor as physician
 from watchword import events as stream
 from watchword import keys as sealing
-from watchword import phone, rules, subjects
 from watchword import up as local
 from watchword.demo import DemoFailed
 from watchword.place import DEFAULT_DATA, NoSystem, Place, find_place, kafka_of
@@ -40,6 +40,7 @@ app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(keys_app, name="keys")
 app.add_typer(rules.app, name="rules")
 app.add_typer(subjects.app, name="subjects")
+app.add_typer(authenticators.app, name="authenticators")
 
 Data = Annotated[Path, typer.Option(help="The data folder of a local system.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]

@@ -1,7 +1,6 @@
 """watchword subjects: bring a tenant's subjects in from a file, and write them to one."""
 
 import json
-import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -9,16 +8,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from watchword.front_door import FrontDoor, KeyFile, NotAnsweredError, Url, front_door
+from watchword.imports import progress_on, refused_rows, worked
 from watchword.parts import UncutFileError, digest_of, parts_of
 
 app = typer.Typer(help="A tenant's subjects, as files.", no_args_is_help=True)
 _OUT, _ERROR = Console(highlight=False), Console(stderr=True, highlight=False)
-_LOOK_EVERY = 0.3
+_PATH = "/v1/imports"
 _PAGE = 200
-_ENDED = ("finished", "cancelled")
 _WRITTEN = ("subject", "email", "label", "user_type", "groups", "language")
 
 
@@ -54,7 +52,7 @@ def import_subjects(
     try:
         with front_door(url, key_file) as door:
             found = _sent(door, file, chosen, dry_run=dry_run)
-            found = _worked(door, found)
+            found = worked(door, _PATH, found, console=_ERROR)
             if report is not None:
                 _write_report(door, found["import_id"], report)
     except (NotAnsweredError, UncutFileError) as error:
@@ -80,30 +78,19 @@ def export_subjects(url: Url, key_file: KeyFile = None) -> None:
 
 def _sent(door: FrontDoor, file: Path, kind: Kind, *, dry_run: bool) -> dict[str, Any]:
     body = {"format": kind.value, "dry_run": dry_run, "digest": digest_of(file)}
-    found = door.ask("POST", "/v1/imports", body=body)
-    about = f"/v1/imports/{found['import_id']}"
+    found = door.ask("POST", _PATH, body=body)
+    about = f"{_PATH}/{found['import_id']}"
     if found["parts"]:
         _OUT.print(f"going on with an import of this file, after part {found['parts']}")
     if found["state"] != "receiving":
         return found
-    with _progress() as progress:
+    with progress_on(_ERROR) as progress:
         task = progress.add_task("sending", total=file.stat().st_size)
         for number, part in enumerate(parts_of(file, kind), start=1):
             if number > found["parts"]:
                 door.ask("PUT", f"{about}/parts/{number}", content=part)
             progress.advance(task, len(part))
     return door.ask("POST", f"{about}/start")
-
-
-def _worked(door: FrontDoor, found: dict[str, Any]) -> dict[str, Any]:
-    with _progress() as progress:
-        task = progress.add_task("working", total=1.0)
-        while found["state"] not in _ENDED:
-            time.sleep(_LOOK_EVERY)
-            found = door.ask("GET", f"/v1/imports/{found['import_id']}")
-            progress.update(task, completed=found["progress"])
-        progress.update(task, completed=found["progress"])
-    return found
 
 
 def _summarise(found: dict[str, Any]) -> None:
@@ -115,18 +102,9 @@ def _summarise(found: dict[str, Any]) -> None:
 
 def _write_report(door: FrontDoor, import_id: str, report: Path) -> None:
     with report.open("w", encoding="utf-8") as opened:
-        for row in _refused(door, import_id):
+        for row in refused_rows(door, _PATH, import_id):
             said = {"row": row["row"], "errors": row["errors"]}
             opened.write(json.dumps(said, ensure_ascii=False) + "\n")
-
-
-def _refused(door: FrontDoor, import_id: str) -> Iterator[dict[str, Any]]:
-    after: int | None = 0
-    while after is not None:
-        path = f"/v1/imports/{import_id}/rows?outcome=refused&limit=1000&after={after}"
-        page = door.ask("GET", path)
-        yield from page["rows"]
-        after = page["next_after"]
 
 
 def _all_subjects(door: FrontDoor) -> Iterator[dict[str, Any]]:
@@ -143,12 +121,6 @@ def _kind_of(file: Path) -> Kind:
     if kind is None:
         _fail(f"{file}: --format says whether it is csv or jsonl")
     return kind
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    # Where nobody looks, the summary is enough.
-    return Progress(*columns, TimeRemainingColumn(), console=_ERROR, disable=not _ERROR.is_terminal)
 
 
 def _fail(words: str) -> NoReturn:

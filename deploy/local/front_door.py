@@ -8,7 +8,10 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         *("/v1/tenants", "/v1/applications", "/v1/policies", "/v1/rules"),
         *("/v1/subjects", "/v1/coverage", "/v1/imports", "/v1/settings", "/v1/proposals"),
     ),
-    "enrollment": ("/v1/enrollments", "/v1/authenticators"),
+    "enrollment": (
+        *("/v1/enrollments", "/v1/authenticators", "/v1/authenticator-imports"),
+        "/v1/hardware-tokens",
+    ),
     "verification": (
         *("/v1/decisions", "/v1/skips", "/v1/verify", "/v1/receipts", "/v1/devices", "/v1/unlocks"),
     ),
@@ -40,11 +43,11 @@ def caddyfile(*, port: int, upstreams: Mapping[str, str]) -> str:
 }}
 http://:{port} {{
     bind 127.0.0.1
-    @parts path /v1/imports/*/parts/*
+    @parts path /v1/imports/*/parts/* /v1/authenticator-imports/*/parts/*
     request_body @parts {{
         max_size 1MiB
     }}
-    @others not path /v1/imports/*/parts/*
+    @others not path /v1/imports/*/parts/* /v1/authenticator-imports/*/parts/*
     request_body @others {{
         max_size 64KB
     }}

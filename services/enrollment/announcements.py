@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.enrollment import (
     AUTHENTICATOR_REMOVED,
+    AUTHENTICATORS_IMPORTED,
     CODE_REQUESTED,
     DISABLED,
     ENROLLED,
@@ -13,6 +14,7 @@ from contracts.enrollment import (
     ENROLLMENT_STARTED,
     RESET_APPLIED,
     AuthenticatorRemoved,
+    AuthenticatorsImported,
     CodeRequested,
     Disabled,
     Enrolled,
@@ -21,12 +23,14 @@ from contracts.enrollment import (
     RemovalReason,
     ResetApplied,
 )
-from contracts.envelope import about_person
+from contracts.envelope import about_application, about_person
 from contracts.rules import Disabler
+from contracts.vocabulary import Factor
 from libs.messaging.cloud_event import CloudEvent
 from libs.web.callers import Caller
 from services.enrollment.domain.authenticator import FIRST_EPOCH, Authenticator
 from services.enrollment.domain.enrollment import Enrollment
+from services.enrollment.domain.imports import AuthenticatorImport, State
 from services.enrollment.domain.sent_codes import SentCode
 
 
@@ -76,6 +80,45 @@ def enrolled(tenant: UUID, enrollment: Enrollment, *, now: datetime) -> CloudEve
     )
     about = enrollment.subject_ref
     return about_person(ENROLLED, data, tenant=tenant, subject_ref=about, now=now)
+
+
+def imported(
+    tenant: UUID,
+    done: AuthenticatorImport,
+    *,
+    subject_ref: UUID,
+    authenticator_id: UUID,
+    factor: Factor,
+) -> CloudEvent:
+    """Say that an import enrolled somebody, and that the credential can be claimed."""
+    data = Enrolled(
+        authenticator_id=authenticator_id,
+        enrollment_id=done.import_id,
+        application_id=done.application_id,
+        factor=factor,
+        epoch=FIRST_EPOCH,
+    )
+    return about_person(ENROLLED, data, tenant=tenant, subject_ref=subject_ref, now=done.touched)
+
+
+def authenticators_imported(
+    tenant: UUID, done: AuthenticatorImport, *, now: datetime
+) -> CloudEvent:
+    """Say that an import came to its end, whether all of it was worked through or not."""
+    counts = done.counts
+    data = AuthenticatorsImported(
+        import_id=done.import_id,
+        application_id=done.application_id,
+        imported_by=done.author,
+        complete=done.state is State.FINISHED,
+        enrolled=counts.enrolled,
+        stocked=counts.stocked,
+        unchanged=counts.unchanged,
+        refused=counts.refused,
+    )
+    return about_application(
+        AUTHENTICATORS_IMPORTED, data, tenant=tenant, application_id=tenant, now=now
+    )
 
 
 def authenticator_removed(tenant: UUID, removed: Authenticator, *, now: datetime) -> CloudEvent:

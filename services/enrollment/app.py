@@ -19,6 +19,8 @@ from libs.service.settings import read_settings
 from libs.web.health import health_routes
 from services.enrollment.api.authenticators import authenticator_routes
 from services.enrollment.api.enrollments import enrollment_routes
+from services.enrollment.api.hardware_tokens import hardware_token_routes
+from services.enrollment.api.imports import import_routes
 from services.enrollment.api.internal import internal_routes
 from services.enrollment.consumer import GROUPS, Events
 from services.enrollment.gateways import Policy, Verification
@@ -30,6 +32,10 @@ from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.enroll import Enroll
 from services.enrollment.use_cases.handovers import Handovers
+from services.enrollment.use_cases.hardware_tokens import HardwareTokens
+from services.enrollment.use_cases.housekeeping import Housekeeping
+from services.enrollment.use_cases.importing import Importing
+from services.enrollment.use_cases.imports import Imports
 from services.enrollment.use_cases.messages import Messages
 from services.enrollment.use_cases.opening import Opening
 from services.enrollment.use_cases.people import People
@@ -38,8 +44,10 @@ from services.enrollment.use_cases.remove import Remove
 from services.enrollment.use_cases.resend import Resend
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.sent_codes import SentCodes
+from services.enrollment.use_cases.stock import Stock
 from services.enrollment.use_cases.tickets import Tickets
-from services.enrollment.workers import Backlog, Workers
+from services.enrollment.use_cases.token_seals import TokenSeals
+from services.enrollment.workers import Backlog, ImportWorkers, Workers
 
 SERVICE = Service.ENROLLMENT.value
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -59,6 +67,8 @@ class UseCases:
     remove: Remove
     disable: Disable
     credentials: Credentials
+    importing: Importing
+    tokens: HardwareTokens
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Assembled:
     internal: FastAPI
     events: Events
     workers: Workers
+    imports: ImportWorkers
 
 
 def bring_schema_up_to_date() -> None:
@@ -104,7 +115,10 @@ async def build() -> AsyncIterator[Roles]:
             internal=parts.internal,
             public=parts.public,
             api=[parts.workers.keep_keys],
-            consumer=[*consumers, parts.workers.retry_revocations, parts.workers.forget],
+            consumer=[
+                *(*consumers, parts.workers.retry_revocations, parts.workers.forget),
+                *(parts.imports.work, parts.imports.keep_house),
+            ],
         )
 
 
@@ -127,20 +141,25 @@ def assemble(
             pushed_applications(plumbing.app_pool, plumbing.callers),
         ],
     )
-    return Assembled(_public(plumbing, cases), internal, Events(cases.remove), workers)
+    imports = ImportWorkers(Housekeeping(cases.importing, plumbing.worker_pool))
+    return Assembled(_public(plumbing, cases), internal, Events(cases.remove), workers, imports)
 
 
 def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) -> UseCases:
     pool, clock = plumbing.app_pool, plumbing.clock
     verification = Verification(plumbing.client(Service.VERIFICATION, verification_url), clock)
-    people = People(pool, Policy(plumbing.client(Service.POLICY, policy_url)), clock)
+    policy = Policy(plumbing.client(Service.POLICY, policy_url))
+    people = People(pool, policy, clock)
     sealing, slow, tickets = Sealing(plumbing.data_keys), SlowWork(), Tickets(plumbing.identity)
     presences = Presences(verification, tickets, clock)
     remove = Remove(pool, plumbing.worker_pool, verification, presences, clock)
     codes = SentCodes(sealing, clock)
     opening = Opening(pool, people, codes)
+    imports = Imports(pool, TokenSeals(plumbing.data_keys), clock)
     return UseCases(
-        enroll=Enroll(pool, people, presences, opening, sealing, slow, clock),
+        enroll=Enroll(
+            pool, people, presences, opening, Stock(pool, imports.seals), sealing, slow, clock
+        ),
         confirm=Confirm(pool, sealing, tickets, remove, codes, slow, clock),
         opening=opening,
         resend=Resend(pool, people, codes),
@@ -150,6 +169,8 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
         remove=remove,
         disable=Disable(pool, people, presences, remove, clock),
         credentials=Credentials(pool, sealing),
+        importing=Importing(imports, policy, plumbing.worker_pool),
+        tokens=HardwareTokens(pool),
     )
 
 
@@ -169,5 +190,7 @@ def _public(plumbing: Plumbing, cases: UseCases) -> FastAPI:
                 clock=plumbing.clock,
             ),
             authenticator_routes(cases.authenticators, cases.remove, cases.disable, find=find),
+            import_routes(cases.importing.imports, find),
+            hardware_token_routes(cases.tokens, find),
         ],
     )

@@ -13,12 +13,15 @@ from pydantic import ValidationError
 from contracts.internal import (
     RECEIPT_KEYS,
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     REVOKE,
     AskReceiptKeys,
     Done,
     ReceiptKeys,
     ResolvedSubject,
+    ResolvedSubjects,
     ResolveSubject,
+    ResolveSubjects,
     Revoke,
     RevokedAuthenticator,
     letter_place,
@@ -35,6 +38,8 @@ _LOG = structlog.get_logger("enrollment")
 _ASK_AGAIN = timedelta(seconds=5)
 # A key is published a day before it signs, and withdrawn an hour after the last that it signed.
 _MOST_STALE = timedelta(hours=1)
+# So many of the longest names fit in a body.
+_AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,24 @@ class Policy:
         return KnownSubject(
             resolved.subject_ref, label, resolved.user_type, resolved.groups, resolved.mailbox
         )
+
+    async def resolve_many(self, tenant: UUID, subjects: Sequence[str]) -> dict[str, UUID]:
+        """Return who those of the names are that there are; raises Unreachable."""
+        found: dict[str, UUID] = {}
+        for first in range(0, len(subjects), _AT_ONCE):
+            some = tuple(subjects[first : first + _AT_ONCE])
+            question = ResolveSubjects(tenant=tenant, subjects=some)
+            body = question.model_dump(mode="json")
+            try:
+                answer = await self.client.post(RESOLVE_SUBJECTS.path, body)
+                refs = ResolvedSubjects.model_validate(answer).subject_refs
+                pairs = list(zip(some, refs, strict=True))
+            except Refused as refusal:
+                raise Unreachable(f"policy: {refusal.status}") from None
+            except ValueError:
+                raise Unreachable("policy: not an answer to the question") from None
+            found |= {name: ref for name, ref in pairs if ref is not None}
+        return found
 
 
 @dataclass

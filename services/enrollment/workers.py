@@ -13,6 +13,7 @@ from libs.clock import Clock
 from libs.postgres.pool import Pool
 from libs.web.internal_client import Unreachable
 from services.enrollment.store.due import count_revocations, forget_enrollments
+from services.enrollment.use_cases.housekeeping import Housekeeping
 from services.enrollment.use_cases.remove import Remove
 
 _LOG = structlog.get_logger("workers")
@@ -63,6 +64,29 @@ class Workers:
 
     async def _forget(self) -> None:
         await forget_enrollments(self.pool, now=self.clock())
+
+
+@dataclass(frozen=True)
+class ImportWorkers:
+    """The loops of imports; of several processes one at a time is at each import."""
+
+    housekeeping: Housekeeping
+    # How soon an import begins after it was started.
+    work_every: timedelta = timedelta(seconds=1)
+    look_every: timedelta = timedelta(minutes=1)
+
+    async def work(self, stop: asyncio.Event) -> None:
+        """Work through imports (a part of the process); what has begun is kept, step by step."""
+
+        async def all_there_is() -> None:
+            while not stop.is_set() and await self.housekeeping.importing.round():
+                pass
+
+        await _every(self.work_every, all_there_is, stop=stop)
+
+    async def keep_house(self, stop: asyncio.Event) -> None:
+        """Do what imports want by the clock (a part of the process)."""
+        await _every(self.look_every, self.housekeeping.look, stop=stop)
 
 
 async def _every(

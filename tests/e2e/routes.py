@@ -99,6 +99,17 @@ ROUTES: Mapping[tuple[str, str], Row] = {
         Scope.ENROLL, Right.SUPPORT, body={"name": "My phone"}
     ),
     ("DELETE", "/v1/authenticators/{authenticator_id}"): _row(Scope.ENROLL, Right.SUPPORT),
+    ("POST", "/v1/authenticator-imports"): _row(Scope.MANAGE, body={"dry_run": True}),
+    ("GET", "/v1/authenticator-imports/{authenticator_import_id}"): _row(Scope.MANAGE),
+    ("DELETE", "/v1/authenticator-imports/{authenticator_import_id}"): _row(Scope.MANAGE),
+    ("PUT", "/v1/authenticator-imports/{authenticator_import_id}/parts/{number}"): _row(
+        Scope.MANAGE, text='{"refused": true}\n'
+    ),
+    ("POST", "/v1/authenticator-imports/{authenticator_import_id}/start"): _row(Scope.MANAGE),
+    ("GET", "/v1/authenticator-imports/{authenticator_import_id}/rows"): _row(Scope.MANAGE),
+    ("GET", "/v1/hardware-tokens"): _row(Scope.MANAGE),
+    ("POST", "/v1/hardware-tokens/search"): _row(Scope.MANAGE, body={"serial": "canary"}),
+    ("DELETE", "/v1/hardware-tokens/{hardware_token_id}"): _row(Scope.MANAGE),
     ("POST", "/v1/decisions"): _row(Scope.VERIFY, body=_SOMEBODY),
     ("POST", "/v1/verify"): _row(Scope.VERIFY, body={**_SOMEBODY, "code": "123456"}),
     ("POST", "/v1/skips"): _row(Scope.VERIFY, body=_SOMEBODY),

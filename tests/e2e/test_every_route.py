@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import httpx2
+import pyotp
 import pytest
 
 from contracts.roles import SCOPES, Right, Role, rights_of
@@ -23,7 +24,7 @@ _NUMBERS = {"version": "99", "number": "1"}
 _IDS = {
     **dict.fromkeys(("application_id", "key_id", "subject_ref", "enrollment_id"), ""),
     **dict.fromkeys(("authenticator_id", "device_id", "reset_id", "import_id"), ""),
-    "proposal_id": "",
+    **dict.fromkeys(("proposal_id", "authenticator_import_id", "hardware_token_id"), ""),
 }
 
 
@@ -86,6 +87,7 @@ async def _furnished(tenancy: Tenancy) -> Furnished:
     imported = await tenancy.must("/v1/imports", wanted, status=201, key=tenancy.manage_key)
     ids = {
         "import_id": str(imported["import_id"]),
+        **await _imported_token(tenancy),
         "proposal_id": await _proposal(tenancy),
         "application_id": tenancy.application_id,
         "key_id": str(made["key_id"]),
@@ -97,6 +99,29 @@ async def _furnished(tenancy: Tenancy) -> Furnished:
         "version": str(written["version"]),
     }
     return Furnished(tenancy, person, key, ids)
+
+
+async def _imported_token(tenancy: Tenancy) -> dict[str, str]:
+    """Let a token come into the stock."""
+    path, key = "/v1/authenticator-imports", tenancy.manage_key
+    begun = await tenancy.must(path, {"dry_run": False}, status=201, key=key)
+    about = f"{path}/{begun['import_id']}"
+    row = json.dumps({"factor": "totp", "secret": pyotp.random_base32(), "serial": "canary"})
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "text/plain"}
+    await tenancy.http.put(f"{about}/parts/1", content=row, headers=headers)
+    await tenancy.must(f"{about}/start", {}, status=200, key=key)
+    found: list[dict[str, str]] = []
+
+    async def in_stock() -> bool:
+        answer = await tenancy.ask("/v1/hardware-tokens/search", {"serial": "canary"}, key=key)
+        found.extend(answer.json()["hardware_tokens"])
+        return bool(found)
+
+    await until(in_stock)
+    return {
+        "authenticator_import_id": str(begun["import_id"]),
+        "hardware_token_id": found[0]["hardware_token_id"],
+    }
 
 
 async def _proposal(tenancy: Tenancy) -> str:

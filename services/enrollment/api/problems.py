@@ -34,6 +34,8 @@ _ANSWERS: Mapping[Refusal, _Answer] = {
         *(422, "weak_pin"),
         "The PIN is among those that are guessed first: a row, a repetition, a date",
     ),
+    Refusal.TOKEN_UNKNOWN: (404, "token_unknown", "No token in stock has this serial"),
+    Refusal.TOKEN_ASSIGNED: (409, "token_assigned", "Somebody has this token"),
     Refusal.SHARED_MAILBOX: (
         *(403, "shared_mailbox"),
         "The login address looks like one of several people, and the tenant refuses these",

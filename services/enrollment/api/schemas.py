@@ -20,7 +20,15 @@ from services.enrollment.domain import authenticator, enrollment
 from services.enrollment.domain.hotp import Hotp
 from services.enrollment.domain.name import LONGEST, is_name
 from services.enrollment.domain.otp import SHORTEST_SECRET
-from services.enrollment.domain.wishes import Choice, ChosenPin, NewCodes, NewKey, Phone, TokenSeed
+from services.enrollment.domain.wishes import (
+    Choice,
+    ChosenPin,
+    NewCodes,
+    NewKey,
+    Phone,
+    TokenSeed,
+    TokenSerial,
+)
 
 # A body that is refused must not be quoted: it may hold a code or a name.
 _STRICT = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -56,6 +64,7 @@ Code = Annotated[
     ),
 ]
 SixDigits = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6}$")]
+Serial = Annotated[str, StringConstraints(strict=True, pattern=r"^[!-~]{1,100}$")]
 Seed = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[A-Z2-7]{26,104}$"),
@@ -76,21 +85,23 @@ class _Somebody(BaseModel):
 
 
 class TotpBody(_Somebody):
-    """An authenticator app, with a key that is made here."""
+    """An authenticator app, with a key that is made here; or a token in stock, by its `serial`."""
 
     factor: Literal[Factor.TOTP]
+    serial: Serial | None = None
 
     @property
     def choice(self) -> Choice:
         """Return what is to be enrolled."""
-        return NewKey()
+        return TokenSerial(self.serial) if self.serial is not None else NewKey()
 
 
 class HotpBody(_Somebody):
-    """A hardware token, by its seed in base32 and the counter of its next code."""
+    """A token in stock, by its `serial`; or by its seed in base32, and its next code's counter."""
 
     factor: Literal[Factor.HOTP]
-    seed: Seed
+    serial: Serial | None = None
+    seed: Seed | None = None
     counter: Annotated[int, Field(strict=True, ge=0, lt=2**48)] = 0
     digits: Annotated[int, Field(strict=True, ge=6, le=8)] = 6
     algorithm: Algorithm = Algorithm.SHA1
@@ -98,8 +109,18 @@ class HotpBody(_Somebody):
     @property
     def choice(self) -> Choice:
         """Return what is to be enrolled."""
+        if self.seed is None:
+            return TokenSerial(self.serial or "")
         parameters = Hotp(self.algorithm, self.digits, self.counter)
         return TokenSeed(read_seed(self.seed), parameters)
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if (self.serial is None) == (self.seed is None):
+            raise ValueError("either serial or seed")
+        if self.serial is not None and self.model_fields_set & {"counter", "digits", "algorithm"}:
+            raise ValueError("what a token in stock is like is known")
+        return self
 
 
 class PinBody(_Somebody):

@@ -43,6 +43,8 @@ class Enrollment:
     expires: datetime
     confirmed_at: datetime | None
     vouched: bool = False
+    # The token in stock that it is about, if there is one.
+    token_id: UUID | None = None
 
 
 def status_at(enrollment: Enrollment, now: datetime) -> Status:

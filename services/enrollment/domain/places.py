@@ -10,6 +10,9 @@ NAME = "authenticator name"
 CONFIRMATION = "confirmation"
 MESSAGE = "message"
 DIGEST = "digest"
+STOCK = "hardware token"
+IMPORT_PART = "import part"
+LOOKUP = "secret lookup"
 
 
 def secret_place(
@@ -28,3 +31,13 @@ def name_place(tenant: UUID, subject_ref: UUID, *, owner: UUID) -> tuple[str, ..
 def message_place(tenant: UUID, subject_ref: UUID, *, code_id: UUID) -> tuple[str, ...]:
     """Return where what is to be sent belongs."""
     return (MESSAGE, str(tenant), str(subject_ref), str(code_id))
+
+
+def token_place(tenant: UUID, token_id: UUID, *, factor: Factor) -> tuple[str, ...]:
+    """Return where the secret of a token in stock belongs."""
+    return (STOCK, str(tenant), str(token_id), factor.value)
+
+
+def part_place(tenant: UUID, import_id: UUID, number: int) -> tuple[str, ...]:
+    """Return where the rows of an import belong that wait."""
+    return (IMPORT_PART, str(tenant), str(import_id), str(number))

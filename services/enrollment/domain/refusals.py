@@ -17,6 +17,8 @@ class Refusal(Enum):
     VERIFICATION_UNREACHABLE = "verification unreachable"
     FACTOR_NOT_ALLOWED = "factor not allowed"
     WEAK_PIN = "weak pin"
+    TOKEN_UNKNOWN = "token unknown"  # noqa: S105 - the name of a refusal
+    TOKEN_ASSIGNED = "token assigned"  # noqa: S105 - the name of a refusal
     SHARED_MAILBOX = "shared mailbox"
     NO_ADDRESS = "no address"
     EMAIL_CODE_REQUIRED = "email code required"

@@ -30,6 +30,9 @@ Shown = KeyShown | CodesShown | NumberShown | None
 
 def shown_of(enrollment: Enrollment, secret: bytes, *, issuer: str, label: str) -> Shown:
     """Return what to show; `issuer` and `label` name the entry in an authenticator app."""
+    if enrollment.token_id is not None:
+        # Its secret is inside the token, and nobody's to see.
+        return None
     match enrollment.factor, enrollment.parameters:
         case Factor.TOTP, Totp() as parameters:
             return key_shown(secret, parameters, issuer=issuer, label=label)

@@ -20,6 +20,13 @@ class TokenSeed:
 
 
 @dataclass(frozen=True)
+class TokenSerial:
+    """A hardware token in stock, by what is printed on it."""
+
+    serial: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ChosenPin:
     """A PIN that the person chose; typing it again confirms it."""
 
@@ -39,7 +46,7 @@ class Phone:
     region: str | None
 
 
-Choice = NewKey | TokenSeed | ChosenPin | NewCodes | Phone
+Choice = NewKey | TokenSeed | TokenSerial | ChosenPin | NewCodes | Phone
 
 
 @dataclass(frozen=True)

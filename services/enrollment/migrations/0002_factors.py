@@ -12,7 +12,7 @@ _COLUMNS = """
 ALTER TABLE enrollment
     ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL,
     ADD counter bigint, ADD sealed_label bytea,
-    ADD vouched boolean NOT NULL DEFAULT false;
+    ADD vouched boolean NOT NULL DEFAULT false, ADD token_id uuid;
 ALTER TABLE authenticator
     ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL;
 """

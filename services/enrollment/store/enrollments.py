@@ -56,8 +56,8 @@ async def add_enrollment(
     await tx.execute(
         "INSERT INTO enrollment (tenant_id, id, authenticator_id, subject_ref, application_id,"
         " factor, algorithm, digits, period, counter, status, tries_left, sealed, sealed_name,"
-        " sealed_label, started, expires, vouched) VALUES"
-        " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        " sealed_label, started, expires, vouched, token_id) VALUES ($1, $2, $3, $4, $5,"
+        " $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         tenant,
         enrollment.enrollment_id,
         enrollment.authenticator_id,
@@ -73,6 +73,7 @@ async def add_enrollment(
         started,
         enrollment.expires,
         enrollment.vouched,
+        enrollment.token_id,
     )
 
 
@@ -141,6 +142,7 @@ def _stored(row: asyncpg.Record) -> StoredEnrollment:
             expires=row["expires"],
             confirmed_at=row["confirmed_at"],
             vouched=row["vouched"],
+            token_id=row["token_id"],
         ),
         seals=Seals(row["sealed"], row["sealed_name"], row["sealed_label"]),
         confirmed_code=row["confirmed_code"],

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
+from uuid import UUID
 
 from contracts.vocabulary import Factor
 from services.enrollment.domain import recovery_codes
@@ -22,7 +23,6 @@ from services.enrollment.domain.wishes import (
     NewKey,
     Phone,
     TokenSeed,
-    Wish,
 )
 
 Result = TypeVar("Result")
@@ -36,6 +36,7 @@ class Begun:
 
     secret: bytes = field(repr=False)
     parameters: Parameters
+    token_id: UUID | None = None
 
 
 class SlowWork:
@@ -50,9 +51,11 @@ class SlowWork:
             return await asyncio.to_thread(work)
 
 
-async def begin(wish: Wish, slow: SlowWork) -> Begun | Refusal:
+async def begin(
+    choice: NewKey | TokenSeed | ChosenPin | NewCodes | Phone, factor: Factor, slow: SlowWork
+) -> Begun | Refusal:
     """Return what is to be confirmed; nothing is stored yet."""
-    match wish.choice:
+    match choice:
         case NewKey():
             return Begun(secrets.token_bytes(SECRET_LENGTH), STANDARD)
         case TokenSeed(secret, parameters):
@@ -63,12 +66,12 @@ async def begin(wish: Wish, slow: SlowWork) -> Begun | Refusal:
             hashed = await slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
             return Begun(hashed, Pin(len(pin)))
         case Phone(number, region):
-            return _phone(number, region, wish.factor)
+            return _phone(number, region, factor)
         case NewCodes():
             codes = recovery_codes.new_codes(secrets.choice)
             return Begun(json.dumps(codes).encode(), None)
         case _:
-            assert_never(wish.choice)
+            assert_never(choice)
 
 
 _UNUSABLE = {

@@ -47,6 +47,7 @@ from services.enrollment.use_cases.beginning import SlowWork
 from services.enrollment.use_cases.remove import Remove, remove_all
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.sent_codes import SentCodes, holds
+from services.enrollment.use_cases.stock import take_from_stock
 from services.enrollment.use_cases.tickets import Tickets
 
 
@@ -188,6 +189,9 @@ async def _confirm(
         return Refusal.NOT_PRESENT
     if not has_room(factors, about.factor):
         return Refusal.TOO_MANY_AUTHENTICATORS
+    refusal = await take_from_stock(tx, about)
+    if refusal is not None:
+        return refusal
     replaced = [one for one in active if one.factor is about.factor and one.factor in ONLY_ONE]
     await remove_all(tx, tenant, replaced, reset_id=None, now=now)
     done = confirmed(about, now)

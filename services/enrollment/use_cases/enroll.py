@@ -19,7 +19,7 @@ from services.enrollment.domain.enrollment import LIFETIME, TRIES, Enrollment, S
 from services.enrollment.domain.presence import Presence
 from services.enrollment.domain.refusals import Refusal, TooSoon, WrongCode
 from services.enrollment.domain.showing import Shown, shown_of
-from services.enrollment.domain.wishes import Wish
+from services.enrollment.domain.wishes import TokenSerial, Wish
 from services.enrollment.gateways import KnownSubject
 from services.enrollment.store.authenticators import active_factors
 from services.enrollment.store.enrollments import (
@@ -34,6 +34,7 @@ from services.enrollment.use_cases.people import Asking, People
 from services.enrollment.use_cases.presences import Presences, take_presence
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.sent_codes import Drafted, Recipient
+from services.enrollment.use_cases.stock import Stock
 
 NotStarted = Refusal | WrongCode | TooSoon
 
@@ -81,6 +82,7 @@ class Enroll:
     people: People
     presences: Presences
     opening: Opening
+    stock: Stock
     sealing: Sealing
     slow: SlowWork
     clock: Clock
@@ -90,7 +92,7 @@ class Enroll:
         person = await self._person(caller, wish)
         if isinstance(person, Refusal):
             return person
-        begun = await begin(wish, self.slow)
+        begun = await self._begun(caller, wish)
         if isinstance(begun, Refusal):
             return begun
         new = await self._new(caller, wish, person, begun)
@@ -128,6 +130,11 @@ class Enroll:
             digest = await codes.digest(caller.tenant_id, about, wish.email_code)
         return _Person(asking, subject, presence, digest)
 
+    async def _begun(self, caller: Caller, wish: Wish) -> Begun | Refusal:
+        if isinstance(wish.choice, TokenSerial):
+            return await self.stock.begin(caller.tenant_id, wish.choice.serial, wish.factor)
+        return await begin(wish.choice, wish.factor, self.slow)
+
     async def _new(self, caller: Caller, wish: Wish, person: _Person, begun: Begun) -> _New:
         about = self._enrollment(caller, wish, person, begun)
         seals = await self._sealed(caller.tenant_id, about, begun, wish.name, person)
@@ -156,6 +163,7 @@ class Enroll:
             tries_left=TRIES,
             expires=self.clock() + LIFETIME,
             confirmed_at=None,
+            token_id=begun.token_id,
         )
 
     async def _sealed(

@@ -27,6 +27,8 @@ from services.enrollment.store.authenticators import (
 )
 from services.enrollment.store.due import take_revocations
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
+from services.enrollment.store.hardware_tokens import release
+from services.enrollment.store.known_secrets import forget_secrets_of
 from services.enrollment.store.sent_codes import close_codes
 from services.enrollment.use_cases.presences import Presences, take_presence
 from services.enrollment.use_cases.staying_on import last_one_refused
@@ -131,6 +133,7 @@ class Remove:
         await remove_all(tx, tenant, active, reset_id=None, now=self.clock())
         await cancel_enrollments(tx, subject_ref)
         await close_codes(tx, subject_ref)
+        await forget_secrets_of(tx, subject_ref)
 
     async def make_effective(self, tenant: UUID, subject_ref: UUID) -> frozenset[UUID]:
         """Tell verification what it must not accept; return what it has not confirmed."""
@@ -184,4 +187,5 @@ async def remove_all(
     for one in removed:
         await save_removal(tx, one, due=now + _RETRY_AFTER)
         await announce(tx, topic=EVENTS.name, event=authenticator_removed(tenant, one, now=now))
+    await release(tx, [one.authenticator_id for one in removed])
     return removed

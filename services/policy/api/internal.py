@@ -9,6 +9,7 @@ from contracts.internal import (
     CLAIM_CONTACT,
     NAME_SUBJECTS,
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     AcknowledgeContact,
     ClaimContact,
     ClaimedContact,
@@ -16,7 +17,9 @@ from contracts.internal import (
     NamedSubjects,
     NameSubjects,
     ResolvedSubject,
+    ResolvedSubjects,
     ResolveSubject,
+    ResolveSubjects,
     letter_place,
 )
 from libs.sealing.letter import write_letter
@@ -65,6 +68,13 @@ def _resolving(
             groups=subject.attributes.groups,
             mailbox=await mailboxes.of(body.tenant, subject.personal.email),
         )
+
+    @router.post(RESOLVE_SUBJECTS.path, dependencies=[Depends(callers(*RESOLVE_SUBJECTS.callers))])
+    async def resolve_subjects(body: ResolveSubjects) -> ResolvedSubjects:
+        if len(body.subjects) > _MOST_SUBJECTS:
+            raise too_many_subjects()
+        found = await subjects.find_refs(body.tenant, body.subjects)
+        return ResolvedSubjects(subject_refs=tuple(found.get(name) for name in body.subjects))
 
 
 def _naming(router: APIRouter, subjects: Subjects, callers: Callable[..., InternalCallers]) -> None:

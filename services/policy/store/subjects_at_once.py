@@ -70,6 +70,19 @@ async def lock_subjects(
     return [stored_subject(row) for row in rows]
 
 
+async def refs_of_digests(
+    tx: Connection, tenant: UUID, digests: Sequence[bytes]
+) -> dict[bytes, UUID]:
+    """Return who has which of these ids, without anything that names them."""
+    rows = await tx.fetch(
+        "SELECT subject_digest, subject_ref FROM subject"
+        " WHERE tenant_id = $1 AND subject_digest = ANY ($2)",
+        tenant,
+        digests,
+    )
+    return {row["subject_digest"]: row["subject_ref"] for row in rows}
+
+
 async def owners_of_labels(
     tx: Connection, tenant: UUID, digests: Sequence[bytes]
 ) -> dict[bytes, UUID]:

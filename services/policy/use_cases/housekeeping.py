@@ -13,13 +13,13 @@ from contracts.topics import SUBJECTS
 from libs.messaging.outbox import announce_tombstones
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.seal import SealBroken
+from libs.turns import in_turn
 from services.policy.domain.imports import ABANDONED_AFTER, KEPT_FOR, State
 from services.policy.store import directory as store
 from services.policy.store.import_marks import closed_imports_with_marks
 from services.policy.store.readiness import forget_readiness
 from services.policy.store.subjects import StoredSubject
 from services.policy.use_cases.importing import Importing
-from services.policy.use_cases.turns import in_turn
 
 _LOG = structlog.get_logger("directory")
 _AT_ONCE = 500

@@ -10,6 +10,7 @@ import structlog
 from libs.ids import new_id
 from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.sealing.seal import SealBroken
+from libs.turns import in_turn
 from services.policy.announcements import Announcement, subjects_imported
 from services.policy.domain.import_decisions import decide
 from services.policy.domain.imports import (
@@ -35,7 +36,6 @@ from services.policy.use_cases.import_steps import (
     save_all,
 )
 from services.policy.use_cases.imports import Imports
-from services.policy.use_cases.turns import in_turn
 
 _LOG = structlog.get_logger("imports")
 

@@ -34,6 +34,7 @@ from services.policy.store.subjects import (
     lock_subject,
     save_subject,
 )
+from services.policy.store.subjects_at_once import refs_of_digests
 from services.policy.store.tenants import tenant_exists
 from services.policy.use_cases.acting import lock_for
 from services.policy.use_cases.keys import revoke_held
@@ -93,6 +94,17 @@ class Subjects:
         if stored is None:
             return Refusal.UNKNOWN
         return (await self._opened(tenant, [stored]))[0]
+
+    async def find_refs(self, tenant: UUID, subjects: Sequence[str]) -> dict[str, UUID]:
+        """Return who those of the names are that there are, each in exactly this form."""
+        async with tenant_transaction(self.pool, tenant) as tx:
+            if not await tenant_exists(tx, tenant):
+                return {}
+        keys = await self.seals.keys(tenant)
+        names = {keys.subject_digest(name): name for name in subjects}
+        async with tenant_transaction(self.pool, tenant) as tx:
+            found = await refs_of_digests(tx, tenant, list(names))
+        return {names[digest]: subject_ref for digest, subject_ref in found.items()}
 
     async def change(
         self, caller: Caller, subject_ref: UUID, change: SubjectChange

@@ -12,13 +12,16 @@ from joserfc.jwk import OKPKey
 from contracts.internal import (
     RECEIPT_KEYS,
     RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
     REVOKE,
     AskReceiptKeys,
     Done,
     InternalRoute,
     ReceiptKeys,
     ResolvedSubject,
+    ResolvedSubjects,
     ResolveSubject,
+    ResolveSubjects,
     Revoke,
     letter_place,
 )
@@ -70,6 +73,13 @@ class Neighbours:
                 groups=() if self.says_attributes else None,
                 mailbox=self.mailboxes.get(subject_ref, Mailbox.PERSONAL),
             )
+
+        @app.post(RESOLVE_SUBJECTS.path, dependencies=[Depends(self._listed(RESOLVE_SUBJECTS))])
+        async def resolve_many(body: ResolveSubjects) -> ResolvedSubjects:
+            if self.policy_down:
+                raise Problem(503, "unavailable", "Down")
+            found = [self.subjects.get((body.tenant, name)) for name in body.subjects]
+            return ResolvedSubjects(subject_refs=tuple(one[0] if one else None for one in found))
 
         return app
 

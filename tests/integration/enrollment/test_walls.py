@@ -9,6 +9,7 @@ from contracts.vocabulary import Factor, Requirement, Service
 from libs.messaging.cloud_event import InvalidEvent
 from libs.postgres.pool import tenant_transaction
 from tests.fixtures.services import IDENTITY_KEYS, identity_of
+from tests.integration.enrollment.importing import importing, json_lines, new_manager, totp
 from tests.integration.enrollment.world import World
 from tests.integration.internal_matrix import (
     FORGERIES,
@@ -19,7 +20,11 @@ from tests.integration.internal_matrix import (
 )
 
 IDENTITIES = {Service(name): identity_of(name) for name in IDENTITY_KEYS}
-TABLES = ("data_key", "subject", "enrollment", "authenticator", "reset", "outbox", "replica")
+TABLES = (
+    *("data_key", "subject", "enrollment", "authenticator", "reset", "outbox", "replica"),
+    *("hardware_token", "known_secret"),
+    *("authenticator_import", "import_part", "import_mark", "import_row"),
+)
 
 
 @pytest.mark.security("S12")
@@ -43,6 +48,9 @@ async def test_rows_are_seen_inside_their_tenant_only(world: World) -> None:
     person = world.person(application.tenant)
     await world.enroll(application, person)
     await world.reset(person, uuid4())
+    sender = await new_manager(world, tenant=application.tenant)
+    await sender.sent(json_lines(totp(serial="T1"), totp(serial="T2")))
+    await importing(world, rows_at_once=1).round()
     pool = world.plumbing.app_pool
 
     for table in TABLES:
@@ -59,6 +67,10 @@ async def test_the_worker_role_reads_nothing_sealed(world: World) -> None:
     for query in (
         "SELECT sealed FROM enrollment",
         "SELECT sealed FROM authenticator",
+        "SELECT sealed FROM hardware_token",
+        "SELECT sealed FROM import_part",
+        "SELECT digest FROM known_secret",
+        "SELECT file_digest FROM authenticator_import",
         "SELECT wrapped FROM data_key",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

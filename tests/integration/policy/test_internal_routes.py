@@ -3,7 +3,13 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from contracts.internal import NAME_SUBJECTS, RESOLVE_SUBJECT, InternalRoute, letter_place
+from contracts.internal import (
+    NAME_SUBJECTS,
+    RESOLVE_SUBJECT,
+    RESOLVE_SUBJECTS,
+    InternalRoute,
+    letter_place,
+)
 from libs.sealing.letter import LetterBox
 from tests.integration.policy.bench import Bench, Tenant
 
@@ -41,6 +47,32 @@ async def test_makes_no_keys_for_a_tenant_that_there_is_not(bench: Bench) -> Non
     assert response.status_code == 404
     count = "SELECT count(*) FROM data_key WHERE tenant_id = $1"
     assert await bench.owner.fetchval(count, tenant) == 0
+
+
+async def test_resolves_many_in_the_order_of_the_question(bench: Bench, tenant: Tenant) -> None:
+    anna = (await tenant.api("POST", "/v1/subjects", _ANNA)).json()
+    bob = (await tenant.api("POST", "/v1/subjects", {"subject": "bob"})).json()
+    gone = (await tenant.api("POST", "/v1/subjects", {"subject": "gone"})).json()
+    await tenant.api("DELETE", f"/v1/subjects/{gone['subject_ref']}")
+    other = await bench.new_tenant()
+    await other.api("POST", "/v1/subjects", {"subject": "theirs"})
+    names = ["bob", "nobody", "anna", "gone", "Anna", "theirs", "bob", "an\x00na"]
+
+    response = await _ask_many(bench, tenant, names)
+
+    ours = (bob["subject_ref"], None, anna["subject_ref"])
+    assert response.json() == {
+        "subject_refs": [*ours, None, None, None, bob["subject_ref"], None],
+    }
+
+
+@pytest.mark.parametrize(("count", "status"), [(0, 200), (500, 200), (501, 422)])
+async def test_resolves_at_most_500_at_once(
+    bench: Bench, tenant: Tenant, count: int, status: int
+) -> None:
+    response = await _ask_many(bench, tenant, [f"p{n}" for n in range(count)])
+
+    assert response.status_code == status
 
 
 async def test_names_the_subjects_there_are(bench: Bench, tenant: Tenant) -> None:
@@ -102,3 +134,8 @@ async def _ask(
     public_key = (box or LetterBox()).public_key
     body = {"tenant": str(tenant.tenant_id), "public_key": public_key, **asked}
     return await bench.call(route, body)
+
+
+async def _ask_many(bench: Bench, tenant: Tenant, names: list[str]) -> httpx2.Response:
+    body = {"tenant": str(tenant.tenant_id), "subjects": names}
+    return await bench.call(RESOLVE_SUBJECTS, body)
