@@ -24,6 +24,13 @@ class TokenFile(StrEnum):
     GOOGLE = "google"
 
 
+_READERS = {
+    TokenFile.OATH_CSV: read_oath_csv,
+    TokenFile.OTPAUTH: read_otpauth,
+    TokenFile.GOOGLE: read_google,
+}
+
+
 def kind_of(file: BinaryIO) -> TokenFile:
     """Return what a file looks like, which goes on from where it was."""
     at = file.tell()
@@ -50,12 +57,11 @@ def _rows(
     file: BinaryIO, kind: TokenFile, unlocking: Unlocking, *, allow_plain: bool
 ) -> Iterator[Read]:
     if kind is TokenFile.PSKC:
-        return read_pskc(file, unlocking, allow_plain=allow_plain)
+        yield from read_pskc(file, unlocking, allow_plain=allow_plain)
+        return
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline=None)
-    match kind:
-        case TokenFile.OATH_CSV:
-            return read_oath_csv(text)
-        case TokenFile.OTPAUTH:
-            return read_otpauth(text)
-        case TokenFile.GOOGLE:
-            return read_google(text)
+    try:
+        yield from _READERS[kind](text)
+    finally:
+        # Who opened the file closes it.
+        text.detach()

@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -16,7 +17,7 @@ from tests.unit.watchword.token_files.writing import (
     read,
     reasons,
 )
-from watchword.token_files.reading import TokenFile, kind_of
+from watchword.token_files.reading import TokenFile, kind_of, read_tokens
 from watchword.token_files.tokens import Token, TokenFileError, base32_of
 
 _HEX, _BASE32 = SECRET.hex(), base32_of(SECRET)
@@ -185,6 +186,15 @@ def test_more_rows_than_an_import_takes_are_refused() -> None:
 
     with pytest.raises(TokenFileError, match="more than 100000 rows"):
         read(line * 100_001, TokenFile.OATH_CSV)
+
+
+def test_a_file_stays_open_for_who_opened_it(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.csv"
+    path.write_text(f"T1,{_HEX},totp\n")
+
+    with path.open("rb") as file:
+        assert len(list(read_tokens(file, TokenFile.OATH_CSV, NONE))) == 1
+        assert not file.closed
 
 
 def test_nothing_shows_a_secret_in_its_repr() -> None:
