@@ -13,7 +13,13 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
+from libs.service.parts import (
+    MessagingHealth,
+    consumer_parts,
+    database_check,
+    rotation_part,
+    standard_roles,
+)
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -29,6 +35,7 @@ from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
 from services.enrollment.use_cases.enroll import Enroll
 from services.enrollment.use_cases.remove import Remove
+from services.enrollment.use_cases.sealed import SEALED
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.tickets import Tickets
 from services.enrollment.workers import Backlog, Workers
@@ -91,7 +98,12 @@ async def build() -> AsyncIterator[Roles]:
             health,
             internal=parts.internal,
             public=parts.public,
-            consumer=[*consumers, parts.workers.retry_revocations, parts.workers.forget],
+            consumer=[
+                *consumers,
+                parts.workers.retry_revocations,
+                parts.workers.forget,
+                rotation_part(plumbing, SEALED),
+            ],
         )
 
 
