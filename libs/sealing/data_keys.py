@@ -71,7 +71,9 @@ class DataKeys:
         version = self._newest.fresh((tenant, purpose))
         if version is None:
             version = await self._newest.get((tenant, purpose))
-        return await self.version(tenant=tenant, purpose=purpose, version=version)
+        place = (tenant, purpose, version)
+        known = self._open.fresh(place)
+        return known if known is not None else await self._open.get(place)
 
     async def version(self, *, tenant: UUID, purpose: str, version: int) -> DataKey:
         """Return one version of a key; KeyDestroyed, KeyRetired where it opens nothing any more."""
