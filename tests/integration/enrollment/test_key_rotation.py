@@ -2,6 +2,8 @@
 
 from base64 import b32decode, b64decode
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from contracts.internal import Credential
 from libs.postgres.pool import Connection
 from libs.sealing.data_keys import DataKeys
+from libs.sealing.key_file import FileProvider, read_key_file
 from libs.sealing.rotation_store import Kind
 from libs.sealing.trouble import KeyRetired
 from services.enrollment.domain.places import SECRET
@@ -21,7 +24,8 @@ from tests.fixtures.rotating import (
     with_small_portions,
     work_through,
 )
-from tests.integration.enrollment.world import World
+from tests.fixtures.services import ServiceDatabase
+from tests.integration.enrollment.world import World, running_world
 
 
 @pytest.fixture
@@ -77,3 +81,20 @@ async def test_a_repeated_confirmation_is_known_again_under_new_keys(
     again = await world.confirm(application, begun, code)
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.json()["authenticator_id"] == first.json()["authenticator_id"]
+
+
+@pytest.mark.fault("R28")
+async def test_nobody_enrolls_and_nothing_is_stored_without_the_provider_of_keys(
+    stored: ServiceDatabase, tmp_path: Path
+) -> None:
+    gone = FileProvider(partial(read_key_file, tmp_path / "gone"))
+    async with running_world(stored, provider=gone) as world:
+        application = await world.application()
+        person = world.person(application.tenant)
+        body = {"subject": person.name, "factor": "totp", "name": "My phone"}
+
+        answer = await world.ask(application, "POST", "/v1/enrollments", body)
+
+        assert (answer.status_code, answer.json()["code"]) == (503, "keys_unavailable")
+        started = "SELECT * FROM enrollment WHERE tenant_id = $1"
+        assert await world.rows(started, application.tenant) == []

@@ -104,6 +104,17 @@ async def test_logins_go_on_for_15_minutes_without_vault(
 
 
 @pytest.mark.fault("R28")
+async def test_decisions_say_what_is_wrong_with_keys_too(locked: Locked) -> None:
+    application, person = await locked.somebody()
+    locked.vault.down = True
+
+    locked.clock.now += 15 * MINUTE
+    answer = await locked.world.decide(application, person.name)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "keys_unavailable")
+
+
+@pytest.mark.fault("R28")
 async def test_a_slow_vault_delays_nobody_whose_key_is_open(locked: Locked) -> None:
     application, person = await locked.somebody()
     locked.vault.slow = asyncio.Event()
