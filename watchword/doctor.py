@@ -185,7 +185,7 @@ def read_keys(
         if key.retired and key.rows:
             what = f"{key.service} {key.purpose}"
             said = f"{key.rows} rows sealed by version {key.version}, which is retired"
-            found.append(Finding(what, False, said, "sealed anew within the hour, if they open"))
+            found.append(Finding(what, False, said, "sealed anew within ten minutes, if they open"))
     for one in rotations:
         if one.troubles:
             what, said = (

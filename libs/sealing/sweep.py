@@ -36,7 +36,7 @@ class Pace:
     again_after: timedelta = timedelta(seconds=1)
     look_every: timedelta = timedelta(seconds=2)
     trouble_for: timedelta = timedelta(seconds=10)
-    look_at_retired_every: timedelta = timedelta(hours=1)
+    look_at_retired_every: timedelta = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
