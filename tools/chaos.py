@@ -31,6 +31,7 @@ from tests.integration.verification.conftest import running_world
 from tools import chaos_redis as redis_rounds
 from tools.chaos_authority import AUTHORITY_ROUNDS
 from tools.chaos_ground import Ground
+from tools.chaos_keys import rotations
 from tools.chaos_report import ROWS, Result, broken, write_report
 
 _LONGEST_ROUND = 300
@@ -160,6 +161,7 @@ ROUNDS: dict[str, Round] = {
     "R20": _zombies,
     "R21": _replay,
     **AUTHORITY_ROUNDS,
+    "R29": rotations,
     "R36": redis_rounds.noisy,
     "S5": redis_rounds.strangers,
 }

@@ -290,6 +290,40 @@ PATCHES = (
         f"{_T}/test_verify.py::test_a_credential_of_somebody_else_does_not_open",
     ),
     Patch(
+        "retired-key-opens",
+        "libs/sealing/data_keys.py",
+        "if found.retired and not also_retired:",
+        "if False:",
+        "a key that was replaced opens nothing",
+        f"{_T}/test_key_rotation.py"
+        "::test_new_data_keys_seal_everything_and_the_old_ones_open_nothing",
+    ),
+    Patch(
+        "rotation-overwrites",
+        f"{_V}/store/resealing.py",
+        " AND a.sealed = c.old\n",
+        "\n",
+        "what changes while keys are replaced is never overwritten",
+        f"{_T}/test_key_rotation.py::test_what_changes_meanwhile_is_never_overwritten",
+    ),
+    Patch(
+        "old-copy-refused",
+        f"{_V}/use_cases/verify.py",
+        "except KeyRetired:",
+        "except ZeroDivisionError:",
+        "a copy that needs a retired key is read again",
+        f"{_T}/test_key_rotation.py::test_a_copy_in_redis_that_needs_a_retired_key_is_read_again",
+    ),
+    Patch(
+        "key-made-again",
+        "libs/sealing/data_keys.py",
+        "if stored is None and await store.was_destroyed(tx, *of):",
+        "if False:",
+        "a destroyed key is not made again",
+        f"{_T}/test_key_trouble.py"
+        "::test_destroyed_keys_of_a_tenant_open_nothing_and_no_others_are_made",
+    ),
+    Patch(
         "reasons-for-everybody",
         f"{_V}/api/door.py",
         "if vocabulary.Scope.VERIFY_REASONS in known.caller.scopes:",

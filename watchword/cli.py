@@ -17,11 +17,10 @@ from rich.table import Table
 from deploy.local.process import LocalServerError
 from libs.messaging.cloud_event import CloudEvent
 from libs.messaging.kafka import BROKER_ERRORS, KafkaSettings
-from watchword import authenticators, phone, rules, subjects
+from watchword import authenticators, key_commands, phone, rules, subjects
 from watchword import dead_letters as letters
 from watchword import doctor as physician
 from watchword import events as stream
-from watchword import keys as sealing
 from watchword import up as local
 from watchword.demo import DemoFailed
 from watchword.place import DEFAULT_DATA, NoSystem, Place, find_place, kafka_of
@@ -34,10 +33,9 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Read the event stream.", no_args_is_help=True)
 dead_letters_app = typer.Typer(help="What could not be processed.", no_args_is_help=True)
-keys_app = typer.Typer(help="Keys that seal secrets at rest.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
 app.add_typer(dead_letters_app, name="dead-letters")
-app.add_typer(keys_app, name="keys")
+app.add_typer(key_commands.app, name="keys")
 app.add_typer(rules.app, name="rules")
 app.add_typer(subjects.app, name="subjects")
 app.add_typer(authenticators.app, name="authenticators")
@@ -185,30 +183,6 @@ def dead_letters_replay(
         verb = "would send" if dry_run else "sent"
         _OUT.print(f"{verb} {done.sent} of {done.wanted} events, of {done.letters} dead letters")
     raise typer.Exit(0 if done.sent == done.wanted else 1)
-
-
-@keys_app.command("list")
-def keys_list(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
-    """List which keys seal what: data keys by service, purpose and version."""
-    rows = _run(sealing.data_keys(find_place_or_exit(data)))
-    if as_json:
-        for row in rows:
-            _print_json(row.as_dict())
-        return
-    table = Table("service", "purpose", "version", "tenants", "wrapped under", box=None)
-    for row in rows:
-        table.add_row(row.service, row.purpose, str(row.version), str(row.tenants), row.wrapped)
-    _OUT.print(table)
-
-
-@keys_app.command("rotate-receipts")
-def keys_rotate_receipts(data: Data = DEFAULT_DATA) -> None:
-    """Publish the next key of receipts now; it signs a day later, when all have fetched it."""
-    asked = _run(sealing.replace_receipt_key(find_place_or_exit(data)))
-    if not asked:
-        _OUT.print("There is no key yet; the first one is made when it is needed.")
-        raise typer.Exit(1)
-    _OUT.print("The next key is at /v1/receipts/keys within a minute, and signs a day later.")
 
 
 @app.command()

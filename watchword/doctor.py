@@ -16,7 +16,9 @@ from deploy.local.valkey import Valkey
 from deploy.roles import SERVICES
 from libs.messaging.dead_letters import list_dead_letters
 from libs.messaging.kafka import BROKER_ERRORS
-from watchword.place import Place
+from libs.sealing.rotation_store import Kind
+from watchword import keys, rotation
+from watchword.place import NoSystem, Place
 
 _FREE_BYTES = 1_000_000_000
 _LARGEST_SKEW_SECONDS = 0.5
@@ -48,7 +50,8 @@ async def examine(place: Place) -> list[Finding]:
         _valkey(place),
         _kafka(place),
         *(_service(place, service) for service in SERVICES),
-        *(_secret_files(place),),
+        _secret_files(place),
+        _keys(place),
     )
     return [finding for findings in found for finding in findings]
 
@@ -160,3 +163,34 @@ async def _secret_files(place: Place) -> list[Finding]:
     if open_ones:
         return [Finding("key files", False, ", ".join(open_ones), "chmod 600 them")]
     return [Finding("key files", True, "readable by their owner only")]
+
+
+async def _keys(place: Place) -> list[Finding]:
+    owners = keys.owners_of(place)
+    try:
+        stored = await keys.data_keys(owners)
+        at_it = [one for kind in Kind for one in await rotation.progress(owners, kind, None)]
+    except NoSystem:
+        # PostgreSQL's own finding says so.
+        return []
+    return read_keys(stored, at_it)
+
+
+def read_keys(
+    stored: Sequence[keys.KeyRow], rotations: Sequence[rotation.Progress]
+) -> list[Finding]:
+    """Return what is wrong with keys: rows that a retired one has sealed, rotations that wait."""
+    found = []
+    for key in stored:
+        if key.retired and key.rows:
+            what = f"{key.service} {key.purpose}"
+            said = f"{key.rows} rows sealed by version {key.version}, which is retired"
+            found.append(Finding(what, False, said, "sealed anew within ten minutes, if they open"))
+    for one in rotations:
+        if one.troubles:
+            what, said = (
+                f"{one.service} {one.purpose}",
+                f"rotation waits: {', '.join(one.troubles)}",
+            )
+            found.append(Finding(what, False, said, f"the log of {one.service} says more"))
+    return found

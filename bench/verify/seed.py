@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from libs.ids import new_id
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import Connection, Pool, open_pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
-from libs.sealing.key_file import read_key_file
+from libs.sealing.key_file import FileProvider, read_key_file
 from libs.sealing.seal import DataKey, seal
 from libs.web.api_keys import ApiKey, new_api_key
 from services.verification.domain.places import CREDENTIAL, LOOKUP, credential_place
@@ -57,7 +58,7 @@ async def seed(place: Place, people: People, on_progress: Progress) -> str:
     tenant = uuid4()
     pool = await open_pool(place.app_dsn, name="bench")
     try:
-        data_keys = DataKeys(pool, read_key_file(place.key_file))
+        data_keys = DataKeys(pool, FileProvider(partial(read_key_file, place.key_file)))
         keys = _Keys(
             tenant,
             lookup=await data_keys.newest(tenant=tenant, purpose=LOOKUP),

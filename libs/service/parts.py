@@ -12,6 +12,9 @@ from libs.messaging.consumer import ConsumerHealth, ConsumerSettings, Handler, r
 from libs.messaging.kafka import KafkaSettings, Producer
 from libs.messaging.relay import RelayHealth, run_relay
 from libs.process import Part
+from libs.sealing.rotation import Rotation
+from libs.sealing.sealed_columns import Sealed
+from libs.sealing.sweep import Keyring
 from libs.service.main import Roles
 from libs.service.plumbing import Plumbing
 from libs.service.settings import ServiceSettings
@@ -125,6 +128,14 @@ def consumer_parts(
         return consume
 
     return [part(group, topics) for group, topics in groups.items()]
+
+
+def rotation_part(plumbing: Plumbing, sealed: Sealed) -> Part:
+    """Return the part that replaces keys when an operator asks for it."""
+    keyring = Keyring(
+        plumbing.app_pool, plumbing.worker_pool, plumbing.data_keys, plumbing.key_provider
+    )
+    return Rotation(keyring, sealed).run
 
 
 def database_check(plumbing: Plumbing) -> Mapping[str, Check]:

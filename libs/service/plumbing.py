@@ -10,7 +10,8 @@ import httpx2
 from libs.clock import Clock, system_clock
 from libs.postgres.pool import Pool, open_app_pool, open_pool
 from libs.sealing.data_keys import DataKeys
-from libs.sealing.key_file import read_key_file
+from libs.sealing.providers import KeyProvider
+from libs.service.key_provider import key_provider
 from libs.service.settings import ServiceSettings
 from libs.telemetry import configure_traces
 from libs.web.identity import Identity, InternalCallers, load_identity
@@ -33,6 +34,7 @@ class Plumbing:
     service: str
     app_pool: Pool
     worker_pool: Pool
+    key_provider: KeyProvider
     data_keys: DataKeys
     identity: Identity
     http: httpx2.AsyncClient
@@ -71,13 +73,13 @@ class Plumbing:
 async def open_plumbing(service: str, settings: ServiceSettings) -> AsyncIterator[Plumbing]:
     """Open pools, keys, traces and the HTTP client of one service process."""
     async with AsyncExitStack() as stack:
-        provider = configure_traces(
+        traces = configure_traces(
             service=service,
             endpoint=settings.traces_endpoint,
             file=settings.traces_file,
             sampled=settings.traces_sampled,
         )
-        stack.callback(provider.shutdown)
+        stack.callback(traces.shutdown)
         app_pool = await open_app_pool(settings.app_dsn.get_secret_value(), name=service)
         stack.push_async_callback(app_pool.close)
         worker_pool = await open_pool(
@@ -85,11 +87,15 @@ async def open_plumbing(service: str, settings: ServiceSettings) -> AsyncIterato
         )
         stack.push_async_callback(worker_pool.close)
         http = await stack.enter_async_context(httpx2.AsyncClient())
+        provider = key_provider(settings, http)
+        data_keys = DataKeys(app_pool, provider)
+        stack.push_async_callback(data_keys.close)
         yield Plumbing(
             service=service,
             app_pool=app_pool,
             worker_pool=worker_pool,
-            data_keys=DataKeys(app_pool, read_key_file(settings.key_file)),
+            key_provider=provider,
+            data_keys=data_keys,
             identity=load_identity(
                 service,
                 private_key=settings.identity_key_file.read_text(),

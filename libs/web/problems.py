@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
+from libs.sealing.trouble import KeyTrouble
 from libs.telemetry import current_traceparent
 
 MEDIA_TYPE = "application/problem+json"
@@ -72,6 +73,9 @@ def problem_of(error: Exception) -> Problem:
     """Return how an error is answered; its cause is logged and stays out of the answer."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, KeyTrouble):
+        _LOG.warning("request not served", exception=type(error).__name__, said=str(error))
+        return Problem(503, error.code, error.title, retry_after=1)
     if isinstance(error, INFRASTRUCTURE_ERRORS):
         _LOG.warning("request not served", exception=type(error).__name__)
         title = "This cannot be done right now; nothing was changed, or a repeat will tell"

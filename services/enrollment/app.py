@@ -13,7 +13,13 @@ from contracts.vocabulary import Service
 from libs.postgres.migrate import migrate
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
+from libs.service.parts import (
+    MessagingHealth,
+    consumer_parts,
+    database_check,
+    rotation_part,
+    standard_roles,
+)
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -42,6 +48,7 @@ from services.enrollment.use_cases.people import People
 from services.enrollment.use_cases.presences import Presences
 from services.enrollment.use_cases.remove import Remove
 from services.enrollment.use_cases.resend import Resend
+from services.enrollment.use_cases.sealed import SEALED
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.sent_codes import SentCodes
 from services.enrollment.use_cases.stock import Stock
@@ -118,6 +125,7 @@ async def build() -> AsyncIterator[Roles]:
             consumer=[
                 *(*consumers, parts.workers.retry_revocations, parts.workers.forget),
                 *(parts.imports.work, parts.imports.keep_house),
+                rotation_part(plumbing, SEALED),
             ],
         )
 

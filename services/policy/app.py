@@ -15,7 +15,13 @@ from libs.postgres.migrate import migrate
 from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
+from libs.service.parts import (
+    MessagingHealth,
+    consumer_parts,
+    database_check,
+    rotation_part,
+    standard_roles,
+)
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -51,6 +57,7 @@ from services.policy.use_cases.personal import PersonalSeals
 from services.policy.use_cases.policies import Policies
 from services.policy.use_cases.proposals import Proposals
 from services.policy.use_cases.rules import Rules
+from services.policy.use_cases.sealed import SEALED
 from services.policy.use_cases.settings import TenantSettings
 from services.policy.use_cases.subjects import Subjects
 from services.policy.use_cases.surveys import Surveys
@@ -105,6 +112,7 @@ async def build() -> AsyncIterator[Roles]:
                 _watching_calendar(plumbing),
                 _counting_logins(plumbing, settings),
                 *_keeping_directory(plumbing),
+                rotation_part(plumbing, SEALED),
             ],
         )
 

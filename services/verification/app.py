@@ -18,7 +18,13 @@ from libs.process import Part
 from libs.service.apps import internal_app, public_app
 from libs.service.loop_lag import LoopLag
 from libs.service.main import Roles
-from libs.service.parts import MessagingHealth, consumer_parts, database_check, standard_roles
+from libs.service.parts import (
+    MessagingHealth,
+    consumer_parts,
+    database_check,
+    rotation_part,
+    standard_roles,
+)
 from libs.service.plumbing import Plumbing, open_plumbing
 from libs.service.settings import read_settings
 from libs.web.health import health_routes
@@ -53,6 +59,7 @@ from services.verification.use_cases.guesses import Guesses
 from services.verification.use_cases.pins import PinChecks
 from services.verification.use_cases.receipts import Receipts
 from services.verification.use_cases.refusals import Refusals
+from services.verification.use_cases.sealed import sealed_by
 from services.verification.use_cases.skips import Skip
 from services.verification.use_cases.unlock import Unlock
 from services.verification.use_cases.verify import Verify
@@ -132,7 +139,13 @@ async def build() -> AsyncIterator[Roles]:
                 _summing_up(parts.refusals),
                 _watching(cache),
             ],
-            consumer=[*consumers, parts.claims.run, _cleaning(plumbing), _rotating(parts.receipts)],
+            consumer=[
+                *consumers,
+                parts.claims.run,
+                _cleaning(plumbing),
+                _rotating(parts.receipts),
+                rotation_part(plumbing, sealed_by(plumbing.app_pool, cache)),
+            ],
         )
 
 

@@ -125,6 +125,22 @@ async def test_keys_are_listed_without_any_key(tenancy: Tenancy) -> None:
     assert "wrapped under" not in said.out
 
 
+async def test_data_keys_are_wrapped_anew_under_a_new_key_while_everything_runs(
+    tenancy: Tenancy,
+) -> None:
+    person = await tenancy.enrolled()
+    data = data_of(tenancy)
+
+    planned = await watchword("keys", "rotate", "--plan", "--data", data, "--json")
+    wrapped = await watchword("keys", "rotate", "--kek", "--data", data, "--json")
+    listed = await watchword("keys", "list", "--data", data, "--json")
+
+    assert {row["service"] for row in planned.objects} >= {"policy", "enrollment", "verification"}
+    assert (wrapped.code, wrapped.objects[-1]["troubles"]) == (0, [])
+    assert {row["wrapped"] for row in listed.objects} == {"file, version 2"}
+    assert person is not None
+
+
 async def test_the_next_key_of_receipts_is_asked_for(tenancy: Tenancy) -> None:
     await tenancy.http.get("/v1/receipts/keys")
 

@@ -81,7 +81,8 @@ class _Judged:
     now: datetime
     is_answer: bool
     proved: Proved | None
-    seals: Seals
+    # What is kept in the place of what was sealed, where the proof changed it.
+    kept: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,14 @@ class Confirm:
     ) -> _Judged:
         # What is sealed never changes until it is erased, so it can be opened before the lock.
         about, now, sealed = seen.enrollment, self.clock(), seen.seals.secret
-        has_form, shown, seals = is_answer(about, answer), None, seen.seals
+        has_form, shown, kept = is_answer(about, answer), None, None
         if sealed is not None and has_form:
             secret = await self.sealing.open_secret(tenant, about, sealed)
             shown = await self._proved(tenant, about, secret, sent, answer)
             if shown is not None and shown.secret != secret:
                 kept = await self.sealing.seal_secret(tenant, about, shown.secret)
-                seals = replace(seals, secret=kept)
         digest = await self.sealing.answer_digest(tenant, about, answer.content)
-        return _Judged(tenant, digest, now, has_form, shown, seals)
+        return _Judged(tenant, digest, now, has_form, shown, kept)
 
     async def _proved(
         self,
@@ -176,11 +176,13 @@ async def _judge(
         # Returned and not raised: the lost try must be committed.
         await save_wrong_code(tx, left)
         return WrongCode(left.tries_left)
-    return await _confirm(tx, stored.enrollment, judged, judged.proved)
+    # As they are now: keys may have been replaced since they were opened.
+    seals = stored.seals if judged.kept is None else replace(stored.seals, secret=judged.kept)
+    return await _confirm(tx, stored.enrollment, judged, seals=seals, shown=judged.proved)
 
 
 async def _confirm(
-    tx: Connection, about: Enrollment, judged: _Judged, shown: Proved
+    tx: Connection, about: Enrollment, judged: _Judged, *, seals: Seals, shown: Proved
 ) -> _Done | Refusal:
     tenant, now = judged.tenant, judged.now
     active = await lock_with_status(tx, about.subject_ref, Standing.ACTIVE)
@@ -195,7 +197,7 @@ async def _confirm(
     replaced = [one for one in active if one.factor is about.factor and one.factor in ONLY_ONE]
     await remove_all(tx, tenant, replaced, reset_id=None, now=now)
     done = confirmed(about, now)
-    await add_authenticator(tx, tenant, done, seals=judged.seals, last_step=shown.last_step)
+    await add_authenticator(tx, tenant, done, seals=seals, last_step=shown.last_step)
     await save_confirmed(tx, done, code_digest=judged.digest)
     await use_up(tx, about.enrollment_id)
     await announce(tx, topic=EVENTS.name, event=enrolled(tenant, done, now=now))

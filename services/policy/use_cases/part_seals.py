@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.sealing.data_keys import DataKeys
 from libs.sealing.seal import DataKey, key_version, open_seal, seal
 
-_PURPOSE = "import"
+PART = "import"
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,20 @@ class PartSeals:
 
     async def key(self, tenant: UUID) -> DataKey:
         """Return the key to seal with."""
-        return await self.data_keys.newest(tenant=tenant, purpose=_PURPOSE)
+        return await self.data_keys.newest(tenant=tenant, purpose=PART)
 
     async def open(self, tenant: UUID, import_id: UUID, *, number: int, sealed: bytes) -> bytes:
         """Return the lines of a part; raises SealBroken where it was tampered with."""
         version = key_version(sealed)
-        key = await self.data_keys.version(tenant=tenant, purpose=_PURPOSE, version=version)
-        return open_seal(key, sealed, place=_place(tenant, import_id, number))
+        key = await self.data_keys.version(tenant=tenant, purpose=PART, version=version)
+        return open_seal(key, sealed, place=part_place(tenant, import_id, number))
 
 
 def seal_part(key: DataKey, content: bytes, *, tenant: UUID, import_id: UUID, number: int) -> bytes:
     """Seal the lines of a part."""
-    return seal(key, content, place=_place(tenant, import_id, number))
+    return seal(key, content, place=part_place(tenant, import_id, number))
 
 
-def _place(tenant: UUID, import_id: UUID, number: int) -> tuple[str, ...]:
-    return (_PURPOSE, str(tenant), str(import_id), str(number))
+def part_place(tenant: UUID, import_id: UUID, number: int) -> tuple[str, ...]:
+    """Return where the lines of a part belong."""
+    return (PART, str(tenant), str(import_id), str(number))

@@ -12,8 +12,8 @@ from services.policy.domain.email import same_address
 from services.policy.domain.subject import Personal, Subject
 from services.policy.store.subjects import Digests, StoredSubject
 
-_SEAL = "subject"
-_LOOKUP = "subject lookup"
+SUBJECT = "subject"
+LOOKUP = "subject lookup"
 # Digests under two keys would not meet in the unique indexes: this key has one version for ever.
 _LOOKUP_VERSION = 1
 
@@ -84,7 +84,7 @@ class PersonalKeys:
         return hmac.digest(self.lookup.key, bound((kind, text)), "sha256")
 
     def _place(self, subject_ref: UUID) -> tuple[str, ...]:
-        return (_SEAL, str(self.tenant), str(subject_ref))
+        return subject_place(self.tenant, subject_ref)
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,19 @@ class PersonalSeals:
 
     async def keys(self, tenant: UUID, stored: Iterable[StoredSubject] = ()) -> PersonalKeys:
         """Return the keys to seal and to find with, and to open what is stored."""
-        newest = await self.data_keys.newest(tenant=tenant, purpose=_SEAL)
+        newest = await self.data_keys.newest(tenant=tenant, purpose=SUBJECT)
         by_version = {newest.version: newest}
         for version in {key_version(one.sealed) for one in stored} - by_version.keys():
             by_version[version] = await self.data_keys.version(
-                tenant=tenant, purpose=_SEAL, version=version
+                tenant=tenant, purpose=SUBJECT, version=version
             )
-        await self.data_keys.newest(tenant=tenant, purpose=_LOOKUP)
+        await self.data_keys.newest(tenant=tenant, purpose=LOOKUP)
         lookup = await self.data_keys.version(
-            tenant=tenant, purpose=_LOOKUP, version=_LOOKUP_VERSION
+            tenant=tenant, purpose=LOOKUP, version=_LOOKUP_VERSION
         )
         return PersonalKeys(tenant, lookup=lookup, newest=newest, by_version=by_version)
+
+
+def subject_place(tenant: UUID, subject_ref: UUID) -> tuple[str, ...]:
+    """Return where what names a person belongs."""
+    return (SUBJECT, str(tenant), str(subject_ref))

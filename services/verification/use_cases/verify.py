@@ -16,6 +16,7 @@ from libs.messaging.outbox import announce
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
+from libs.sealing.trouble import KeyRetired, KeyTrouble
 from services.verification import announcements
 from services.verification.coarse import Coarse
 from services.verification.domain.budget import family_of_code, tried_on
@@ -84,6 +85,9 @@ class Verify:
                 attempt, data_keys=self.data_keys, clock=self.clock, limits=self.limits
             )
             return await self._judge(question)
+        except KeyTrouble:
+            # It says better what is wrong.
+            raise
         except INFRASTRUCTURE_ERRORS as error:
             raise AuthorityDown(type(error).__name__) from None
 
@@ -132,7 +136,12 @@ class Verify:
             self.guesses.is_of_no_use(question.tenant, subject, charged)
             why = attempt.why_nothing(charged.copy, subject, question.now)
             return await self._unjudged(question, why)
-        match = await self._compute(paid, usable)
+        try:
+            match = await self._compute(paid, usable)
+        except KeyRetired:
+            # The copy is of before the row was sealed anew.
+            await self.guesses.is_stale(question.tenant, subject)
+            return PersonChanged()
         if match is None:
             return await self._wrong(paid, usable)
         return await self._accept(paid, match)
@@ -147,6 +156,9 @@ class Verify:
         except TooManyPins:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             raise AuthorityDown("too many PINs at once") from None
+        except KeyTrouble:
+            await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
+            raise
 
     async def _refuse(self, question: Question, subject: UUID, refused: Refused) -> Outcome:
         first = await self._repeated(question)

@@ -181,7 +181,7 @@ import asyncio, sys
 from libs.clock import system_clock
 from libs.postgres.pool import open_app_pool, open_pool
 from libs.sealing.data_keys import DataKeys
-from libs.sealing.key_file import KeyFile
+from libs.sealing.key_file import FileProvider, KeyFile
 from services.enrollment.gateways import Policy
 from services.enrollment.use_cases.importing import Importing
 from services.enrollment.use_cases.imports import Imports
@@ -189,7 +189,7 @@ from services.enrollment.use_cases.token_seals import TokenSeals
 
 async def main(app, worker):
     pool = await open_app_pool(app, name="killed")
-    seals = TokenSeals(DataKeys(pool, KeyFile({1: b"k" * 32})))
+    seals = TokenSeals(DataKeys(pool, FileProvider(lambda: KeyFile({1: b"k" * 32}))))
     imports = Imports(pool, seals, system_clock)
     await Importing(imports, Policy(None), await open_pool(worker, name="w"), 10).round()
 

@@ -27,6 +27,7 @@ from libs.ids import new_id
 from libs.messaging.copies import save_copy
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.letter import LetterBox
+from libs.sealing.providers import KeyProvider
 from libs.service.parts import MessagingHealth
 from libs.service.plumbing import Plumbing
 from libs.web.api_keys import new_api_key
@@ -252,13 +253,17 @@ class World:
 
 @asynccontextmanager
 async def running_world(
-    stored: ServiceDatabase, *, clock: TestClock | None = None, neighbours: Neighbours | None = None
+    stored: ServiceDatabase,
+    *,
+    clock: TestClock | None = None,
+    neighbours: Neighbours | None = None,
+    provider: KeyProvider | None = None,
 ) -> AsyncIterator[World]:
     """Run enrollment on a database; a second one makes a second process."""
     clock = clock or TestClock()
     neighbours = neighbours or Neighbours(clock)
     inside = {"policy": neighbours.policy(), "verification": neighbours.verification()}
-    async with plumbing_for(stored, clock=clock, inside=inside) as plumbing:
+    async with plumbing_for(stored, clock=clock, inside=inside, provider=provider) as plumbing:
         parts = assemble(
             plumbing,
             policy_url="http://policy",

@@ -39,8 +39,10 @@ from contracts.vocabulary import Algorithm, Factor, KeyMode, Requirement, Scope
 from libs import telemetry
 from libs.ids import new_id
 from libs.messaging.copies import save_copy
-from libs.postgres.pool import tenant_transaction
+from libs.postgres.pool import Pool, tenant_transaction
+from libs.sealing.data_keys import DataKeys
 from libs.sealing.letter import write_letter
+from libs.sealing.providers import KeyProvider
 from libs.service.parts import MessagingHealth
 from libs.service.plumbing import Plumbing
 from libs.web.api_keys import new_api_key
@@ -331,6 +333,8 @@ async def running_world(
     waits: bool = False,
     cluster: Cluster | None = None,
     budget: Callable[[Settings], Budget] = budget_of,
+    provider: KeyProvider | None = None,
+    keys: Callable[[Pool, KeyProvider], DataKeys] = DataKeys,
 ) -> AsyncIterator[World]:
     """Run verification on a database and a Redis; a second one makes a second process.
 
@@ -351,7 +355,8 @@ async def running_world(
     cache = Cache(cluster or redis, budget(settings))
     inside = {"policy": owners.app(), "enrollment": owners.app()}
     stop = asyncio.Event()
-    async with plumbing_for(stored, clock=clock, inside=inside) as plumbing, redis:
+    opened = plumbing_for(stored, clock=clock, inside=inside, provider=provider, keys=keys)
+    async with opened as plumbing, redis:
         parts = assemble(plumbing, settings, cache=cache, health=MessagingHealth())
         running = [
             asyncio.create_task(part(stop))
