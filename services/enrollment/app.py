@@ -24,7 +24,7 @@ from services.enrollment.consumer import GROUPS, Events
 from services.enrollment.gateways import Policy, Verification
 from services.enrollment.settings import Settings
 from services.enrollment.use_cases.authenticators import Authenticators
-from services.enrollment.use_cases.beginning import SlowWork
+from services.enrollment.use_cases.beginning import Beginning, SlowWork
 from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
@@ -32,6 +32,7 @@ from services.enrollment.use_cases.enroll import Enroll
 from services.enrollment.use_cases.handovers import Handovers
 from services.enrollment.use_cases.messages import Messages
 from services.enrollment.use_cases.opening import Opening
+from services.enrollment.use_cases.passkeys import Passkeys
 from services.enrollment.use_cases.people import People
 from services.enrollment.use_cases.presences import Presences
 from services.enrollment.use_cases.remove import Remove
@@ -138,9 +139,9 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
     presences = Presences(verification, tickets, clock)
     remove = Remove(pool, plumbing.worker_pool, verification, presences, clock)
     codes = SentCodes(sealing, clock)
-    opening = Opening(pool, people, codes)
+    opening, beginning = Opening(pool, people, codes), Beginning(slow, Passkeys(pool, sealing))
     return UseCases(
-        enroll=Enroll(pool, people, presences, opening, sealing, slow, clock),
+        enroll=Enroll(pool, people, presences, opening, sealing, beginning, clock),
         confirm=Confirm(pool, sealing, tickets, remove, codes, slow, clock),
         opening=opening,
         resend=Resend(pool, people, codes),

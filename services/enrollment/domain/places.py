@@ -10,6 +10,7 @@ NAME = "authenticator name"
 CONFIRMATION = "confirmation"
 MESSAGE = "message"
 DIGEST = "digest"
+LASTING = "lasting digest"
 
 
 def secret_place(

@@ -39,7 +39,12 @@ class Phone:
     region: str | None
 
 
-Choice = NewKey | TokenSeed | ChosenPin | NewCodes | Phone
+@dataclass(frozen=True)
+class NewPasskey:
+    """A passkey, which the person's browser makes."""
+
+
+Choice = NewKey | TokenSeed | ChosenPin | NewCodes | Phone | NewPasskey
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
+from uuid import UUID
 
+from contracts.policy import ApplicationState
 from contracts.vocabulary import Factor
 from services.enrollment.domain import recovery_codes
 from services.enrollment.domain.otp import SECRET_LENGTH
@@ -20,10 +22,12 @@ from services.enrollment.domain.wishes import (
     ChosenPin,
     NewCodes,
     NewKey,
+    NewPasskey,
     Phone,
     TokenSeed,
     Wish,
 )
+from services.enrollment.use_cases.passkeys import Passkeys
 
 Result = TypeVar("Result")
 # A hash takes 40 ms of a core and 19 MiB.
@@ -50,25 +54,47 @@ class SlowWork:
             return await asyncio.to_thread(work)
 
 
-async def begin(wish: Wish, slow: SlowWork) -> Begun | Refusal:
-    """Return what is to be confirmed; nothing is stored yet."""
-    match wish.choice:
-        case NewKey():
-            return Begun(secrets.token_bytes(SECRET_LENGTH), STANDARD)
-        case TokenSeed(secret, parameters):
-            return Begun(secret, parameters)
-        case ChosenPin(pin):
-            if is_weak(pin):
-                return Refusal.WEAK_PIN
-            hashed = await slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
-            return Begun(hashed, Pin(len(pin)))
-        case Phone(number, region):
-            return _phone(number, region, wish.factor)
-        case NewCodes():
-            codes = recovery_codes.new_codes(secrets.choice)
-            return Begun(json.dumps(codes).encode(), None)
-        case _:
-            assert_never(wish.choice)
+@dataclass(frozen=True)
+class Beginning:
+    """Makes what an enrollment is about."""
+
+    slow: SlowWork
+    passkeys: Passkeys
+
+    async def __call__(
+        self, tenant: UUID, application: ApplicationState, subject_ref: UUID, wish: Wish
+    ) -> Begun | Refusal:
+        """Return what is to be confirmed; nothing is stored yet."""
+        match wish.choice:
+            case NewKey():
+                return Begun(secrets.token_bytes(SECRET_LENGTH), STANDARD)
+            case TokenSeed(secret, parameters):
+                return Begun(secret, parameters)
+            case ChosenPin(pin):
+                return await self._pin(pin)
+            case Phone(number, region):
+                return _phone(number, region, wish.factor)
+            case NewCodes():
+                codes = recovery_codes.new_codes(secrets.choice)
+                return Begun(json.dumps(codes).encode(), None)
+            case NewPasskey():
+                return await self._passkey(tenant, application, subject_ref)
+            case _:
+                assert_never(wish.choice)
+
+    async def _passkey(
+        self, tenant: UUID, application: ApplicationState, subject_ref: UUID
+    ) -> Begun | Refusal:
+        ceremony = await self.passkeys.ceremony(tenant, application, subject_ref)
+        if isinstance(ceremony, Refusal):
+            return ceremony
+        return Begun(ceremony.model_dump_json().encode(), None)
+
+    async def _pin(self, pin: str) -> Begun | Refusal:
+        if is_weak(pin):
+            return Refusal.WEAK_PIN
+        hashed = await self.slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
+        return Begun(hashed, Pin(len(pin)))
 
 
 _UNUSABLE = {

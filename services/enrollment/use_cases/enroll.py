@@ -27,7 +27,7 @@ from services.enrollment.store.enrollments import (
     find_enrollment,
     lock_subject,
 )
-from services.enrollment.use_cases.beginning import Begun, SlowWork, begin
+from services.enrollment.use_cases.beginning import Beginning, Begun
 from services.enrollment.use_cases.opening import Opening
 from services.enrollment.use_cases.people import Asking, People
 from services.enrollment.use_cases.presences import Presences, take_presence
@@ -81,7 +81,7 @@ class Enroll:
     presences: Presences
     opening: Opening
     sealing: Sealing
-    slow: SlowWork
+    beginning: Beginning
     clock: Clock
 
     async def __call__(self, caller: Caller, wish: Wish) -> Started | NotStarted:
@@ -89,17 +89,19 @@ class Enroll:
         person = await self._person(caller, wish)
         if isinstance(person, Refusal):
             return person
-        begun = await begin(wish, self.slow)
+        tenant, application = caller.tenant_id, person.asking.application
+        about = person.subject.subject_ref
+        begun = await self.beginning(tenant, application, about, wish)
         if isinstance(begun, Refusal):
             return begun
         new = await self._new(caller, wish, person, begun)
-        async with tenant_transaction(self.pool, caller.tenant_id) as tx:
+        async with tenant_transaction(self.pool, tenant) as tx:
             stored = await self._store(tx, caller, person, new)
         if isinstance(stored, NotStarted):
             return stored
-        about, issuer = new.enrollment, person.asking.application.name
-        shown = shown_of(about, begun.secret, issuer=issuer, label=person.subject.label)
-        return Started(about, shown, stored, person.shared_mailbox)
+        label, issuer = person.subject.label, application.name
+        shown = shown_of(new.enrollment, begun.secret, issuer=issuer, label=label)
+        return Started(new.enrollment, shown, stored, person.shared_mailbox)
 
     async def status(self, caller: Caller, enrollment_id: UUID) -> Enrollment | Refusal:
         """Return an enrollment that this application started, without anything secret."""
