@@ -43,7 +43,7 @@ OPTIONS: Any = creation_options(CEREMONY, issuer="Acme", label="kim@example.org"
 
 
 def made(**changed: Any) -> dict[str, Any]:
-    return making(OPTIONS, changed.pop("origin", HERE), **changed).credential()
+    return making(OPTIONS, HERE, **changed).credential()
 
 
 def is_taken(credential: object) -> bool:
