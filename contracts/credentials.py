@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from contracts.vocabulary import Factor
 
+# Verification claims the credentials of these, and judges their codes.
+WITH_CODES = frozenset({Factor.TOTP, Factor.HOTP, Factor.PIN, Factor.RECOVERY_CODE})
 # NIST SP 800-63B-4 section 3.1.4: a time step lasts at most two minutes.
 PERIODS = range(15, 121)
 OTP_DIGITS = range(6, 9)

@@ -1,4 +1,5 @@
 pytest_plugins = [
+    "tests.fixtures.browser",
     "tests.fixtures.servers",
     "tests.fixtures.services",
     "tests.fixtures.traceability",

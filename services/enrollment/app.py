@@ -32,7 +32,7 @@ from services.enrollment.consumer import GROUPS, Events
 from services.enrollment.gateways import Policy, Verification
 from services.enrollment.settings import Settings
 from services.enrollment.use_cases.authenticators import Authenticators
-from services.enrollment.use_cases.beginning import SlowWork
+from services.enrollment.use_cases.beginning import Beginning, SlowWork
 from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.credentials import Credentials
 from services.enrollment.use_cases.disable import Disable
@@ -44,6 +44,7 @@ from services.enrollment.use_cases.importing import Importing
 from services.enrollment.use_cases.imports import Imports
 from services.enrollment.use_cases.messages import Messages
 from services.enrollment.use_cases.opening import Opening
+from services.enrollment.use_cases.passkeys import Passkeys
 from services.enrollment.use_cases.people import People
 from services.enrollment.use_cases.presences import Presences
 from services.enrollment.use_cases.remove import Remove
@@ -162,12 +163,11 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
     presences = Presences(verification, tickets, clock)
     remove = Remove(pool, plumbing.worker_pool, verification, presences, clock)
     codes = SentCodes(sealing, clock)
-    opening = Opening(pool, people, codes)
     imports = Imports(pool, TokenSeals(plumbing.data_keys), clock)
+    beginning = Beginning(slow, Passkeys(pool, sealing), Stock(pool, imports.seals))
+    opening = Opening(pool, people, codes)
     return UseCases(
-        enroll=Enroll(
-            pool, people, presences, opening, Stock(pool, imports.seals), sealing, slow, clock
-        ),
+        enroll=Enroll(pool, people, presences, opening, sealing, beginning, clock),
         confirm=Confirm(pool, sealing, tickets, remove, codes, slow, clock),
         opening=opening,
         resend=Resend(pool, people, codes),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from contracts.credentials import WITH_CODES
 from contracts.enrollment import AUTHENTICATOR_REMOVED, ENROLLED
 from contracts.envelope import data_of, subject_ref_of
 from contracts.internal import RevokedAuthenticator
@@ -43,6 +44,9 @@ class Events:
 
     async def enrolled(self, tx: Connection, event: CloudEvent) -> None:
         enrolled = data_of(ENROLLED, event)
+        if enrolled.factor not in WITH_CODES:
+            # Nothing in it that a code could be judged by: enrollment would not give it.
+            return
         await claims.want_credential(
             tx,
             tenant=event.tenant,

@@ -12,7 +12,7 @@ from contracts.catalogue import EVENT_TYPES
 from contracts.topics import APPLICATIONS, LIVE_TOPICS, POLICIES
 from contracts.vocabulary import Service
 from tests.contract.records import check_schema
-from tools import asyncapi_check
+from tests.fixtures.services import ROOT
 from tools.asyncapi import groups_of, handlers_of, received_by
 from tools.asyncapi_check.__main__ import DOCUMENTS
 from tools.asyncapi_check.__main__ import main as check
@@ -109,8 +109,9 @@ def test_the_parser_of_asyncapi_refuses_a_broken_reference(tmp_path: Path) -> No
     assert check([str(broken)]) == 1
 
 
-def test_the_lock_file_names_no_registry() -> None:
-    lock = json.loads((Path(asyncapi_check.__file__).parent / "package-lock.json").read_text())
+@pytest.mark.parametrize("folder", ["tools/asyncapi_check", "tests/fixtures/qr_reader"])
+def test_the_lock_file_names_no_registry(folder: str) -> None:
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text())
 
     packages = [package for place, package in lock["packages"].items() if place]
     assert all("integrity" in package for package in packages)

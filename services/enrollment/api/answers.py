@@ -18,7 +18,7 @@ from services.enrollment.api.schemas import (
 from services.enrollment.domain.enrollment import Enrollment, Status, status_at
 from services.enrollment.domain.otpauth import KeyShown
 from services.enrollment.domain.parameters import columns_of
-from services.enrollment.domain.showing import CodesShown, NumberShown, Shown
+from services.enrollment.domain.showing import CodesShown, NumberShown, OptionsShown, Shown
 from services.enrollment.use_cases.authenticators import Named
 from services.enrollment.use_cases.confirm import Confirmed
 from services.enrollment.use_cases.enroll import Started
@@ -66,6 +66,8 @@ def _shown(shown: Shown) -> Mapping[str, Any]:
             return {"codes": codes}
         case NumberShown(number):
             return {"sent_to": number}
+        case OptionsShown(options):
+            return {"public_key": options}
         case None:
             return {}
         case _:

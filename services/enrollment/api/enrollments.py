@@ -17,20 +17,19 @@ from services.enrollment.api.answers import (
     handover_shown,
     never_stored,
 )
+from services.enrollment.api.confirmation import ConfirmationBody
 from services.enrollment.api.problems import accepted
 from services.enrollment.api.receipts import Receipt
 from services.enrollment.api.schemas import (
     AuthenticatorSearch,
     CodeSent,
     ConfirmationAnswer,
-    ConfirmationBody,
     ContinuationBody,
-    EnrollmentBody,
     EnrollmentShown,
     EnrollmentStarted,
     HandoverShown,
 )
-from services.enrollment.domain.proof import Answer
+from services.enrollment.api.wishes import EnrollmentBody
 from services.enrollment.domain.wishes import Wish
 from services.enrollment.use_cases.confirm import Confirm
 from services.enrollment.use_cases.enroll import Enroll
@@ -138,7 +137,7 @@ def enrollment_routes(
     async def confirm_enrollment(
         enrollment_id: UUID, body: ConfirmationBody, caller: Annotated[Caller, may_enroll]
     ) -> ConfirmationAnswer:
-        answer = Answer(body.code, body.next_code)
-        return confirmation_answer(accepted(await confirm(caller, enrollment_id, answer)))
+        confirmed = await confirm(caller, enrollment_id, body.answer)
+        return confirmation_answer(accepted(confirmed))
 
     return router

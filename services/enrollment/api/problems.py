@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from contracts.decisions import DisablingRefused
 from libs.web.problems import Problem
-from services.enrollment.domain.refusals import Refusal, StaysOn, TooSoon, WrongCode
+from services.enrollment.domain.refusals import ProofRefused, Refusal, StaysOn, TooSoon, WrongCode
 
 Outcome = TypeVar("Outcome")
 _Answer = tuple[int, str, str]
@@ -75,6 +75,14 @@ _ANSWERS: Mapping[Refusal, _Answer] = {
         "The code has not the form that this factor's codes have",
     ),
     Refusal.GONE: (410, "gone", "This is no longer available"),
+    Refusal.PASSKEYS_NOT_SET_UP: (
+        *(409, "passkeys_not_set_up"),
+        "The application does not say where it uses passkeys",
+    ),
+    Refusal.ALREADY_ENROLLED: (
+        *(409, "already_enrolled"),
+        "This passkey is, or was, enrolled in this tenant",
+    ),
     Refusal.ALREADY_CONFIRMED: (
         *(409, "already_confirmed"),
         "The enrollment was confirmed before",
@@ -101,7 +109,7 @@ def not_a_public_key() -> Problem:
     return Problem(422, "malformed_request", "public_key is not an X25519 key in base64")
 
 
-def accepted(outcome: Outcome | Refusal | WrongCode | TooSoon | StaysOn) -> Outcome:
+def accepted(outcome: Outcome | Refusal | WrongCode | ProofRefused | TooSoon | StaysOn) -> Outcome:
     """Return the outcome of a use case; raises a Problem where it is a refusal."""
     if isinstance(outcome, StaysOn):
         raise Problem(*_STAYS_ON[outcome.because])
@@ -115,4 +123,7 @@ def accepted(outcome: Outcome | Refusal | WrongCode | TooSoon | StaysOn) -> Outc
         # The detail is the number of tries left and nothing else, for programs to read.
         left = str(outcome.tries_left)
         raise Problem(403, "wrong_code", "The code is not the current one", detail=left)
+    if isinstance(outcome, ProofRefused):
+        title = "This shows no passkey that was made for these options by somebody who was verified"
+        raise Problem(403, "proof_refused", title, detail=str(outcome.tries_left))
     return outcome

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from contracts.credentials import WITH_CODES
 from contracts.vocabulary import Factor
 from services.enrollment.domain.enrollment import (
     MOST_AUTHENTICATORS,
@@ -14,8 +15,6 @@ from services.enrollment.domain.enrollment import (
 )
 
 FIRST_EPOCH = 1
-# Verification judges their codes, so that a person can show that they have one.
-WITH_CODES = frozenset({Factor.TOTP, Factor.HOTP, Factor.PIN, Factor.RECOVERY_CODE})
 # A code is sent to where the person is, each time.
 BY_PHONE = frozenset({Factor.SMS, Factor.VOICE})
 # A new one takes the place of the one before: nobody keeps two PINs apart, or two cards of codes.

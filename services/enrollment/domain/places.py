@@ -13,6 +13,7 @@ DIGEST = "digest"
 STOCK = "hardware token"
 IMPORT_PART = "import part"
 LOOKUP = "secret lookup"
+LASTING = "lasting digest"
 
 
 def secret_place(

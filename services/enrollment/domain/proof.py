@@ -11,6 +11,7 @@ from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.hotp import Hotp
 from services.enrollment.domain.otp import is_code
 from services.enrollment.domain.parameters import Pin
+from services.enrollment.domain.passkey import Ceremony, registered
 from services.enrollment.domain.sent_codes import DIGITS
 from services.enrollment.domain.totp import Totp
 
@@ -29,15 +30,33 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Response:
+    """What the person's browser made of the options, as JSON."""
+
+    text: str = field(repr=False)
+
+    @property
+    def content(self) -> bytes:
+        """Return it for telling a repeat from something else."""
+        return self.text.encode()
+
+
+@dataclass(frozen=True)
 class Proved:
-    """The person has it. `secret` is what is kept, `last_step` what was spent by proving it."""
+    """The person has it. `secret` is what is kept, `last_step` what was spent by proving it.
+
+    `mark`: by which the same thing is known again, where nothing may be enrolled twice.
+    """
 
     secret: bytes = field(repr=False)
     last_step: int = -1
+    mark: bytes | None = field(default=None, repr=False)
 
 
-def is_answer(enrollment: Enrollment, answer: Answer) -> bool:
+def is_answer(enrollment: Enrollment, answer: Answer | Response) -> bool:
     """Tell whether an answer has the form of this factor; one that has not costs no try."""
+    if isinstance(answer, Response):
+        return enrollment.factor is Factor.PASSKEY
     match enrollment.parameters:
         case Totp(digits=digits) | Pin(digits=digits) if answer.next_code is None:
             return is_code(answer.code, digits=digits)
@@ -52,6 +71,14 @@ def is_answer(enrollment: Enrollment, answer: Answer) -> bool:
             return enrollment.factor is Factor.RECOVERY_CODE and recovery_codes.is_code(answer.code)
         case _:
             return False
+
+
+def proved_passkey(secret: bytes, response: Response) -> Proved | None:
+    """Return what a browser's response proves, or None."""
+    made = registered(Ceremony.model_validate_json(secret), response.text)
+    if made is None:
+        return None
+    return Proved(made.model_dump_json().encode(), mark=made.credential_id)
 
 
 def proved(enrollment: Enrollment, secret: bytes, answer: Answer, *, at: datetime) -> Proved | None:

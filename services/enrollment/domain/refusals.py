@@ -23,6 +23,7 @@ class Refusal(Enum):
     NO_ADDRESS = "no address"
     EMAIL_CODE_REQUIRED = "email code required"
     EMAIL_CODE_GONE = "email code gone"
+    PASSKEYS_NOT_SET_UP = "passkeys not set up"
     NO_NUMBER = "no number"
     NO_REGION = "no region"
     NUMBER_NOT_FOR_THIS = "number not for this"
@@ -31,6 +32,7 @@ class Refusal(Enum):
     RECEIPT_REFUSED = "receipt refused"
     MALFORMED_CODE = "malformed code"
     GONE = "gone"
+    ALREADY_ENROLLED = "already enrolled"
     ALREADY_CONFIRMED = "already confirmed"
     CLAIMED_BY_ANOTHER = "claimed by another"
 
@@ -52,5 +54,12 @@ class TooSoon:
 @dataclass(frozen=True)
 class WrongCode:
     """The code did not hold; there are so many more tries."""
+
+    tries_left: int
+
+
+@dataclass(frozen=True)
+class ProofRefused:
+    """What the browser gave shows no passkey; there are so many more tries."""
 
     tries_left: int

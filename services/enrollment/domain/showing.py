@@ -1,11 +1,13 @@
 """What is shown of an enrollment, once on each device that it goes on on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.vocabulary import Factor
 from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.otpauth import KeyShown, key_shown
+from services.enrollment.domain.passkey import Ceremony, creation_options
 from services.enrollment.domain.phone import masked
 from services.enrollment.domain.totp import Totp
 
@@ -24,12 +26,19 @@ class NumberShown:
     number: str
 
 
-Shown = KeyShown | CodesShown | NumberShown | None
+@dataclass(frozen=True)
+class OptionsShown:
+    """What a browser is to be asked for, as JSON."""
+
+    options: Mapping[str, object] = field(repr=False)
+
+
+Shown = KeyShown | CodesShown | NumberShown | OptionsShown | None
 """The other factors have nothing to show: the person has it already."""
 
 
 def shown_of(enrollment: Enrollment, secret: bytes, *, issuer: str, label: str) -> Shown:
-    """Return what to show; `issuer` and `label` name the entry in an authenticator app."""
+    """Return what to show; `issuer` and `label` name the entry in an app, or the passkey."""
     if enrollment.token_id is not None:
         # Its secret is inside the token, and nobody's to see.
         return None
@@ -40,5 +49,8 @@ def shown_of(enrollment: Enrollment, secret: bytes, *, issuer: str, label: str) 
             return CodesShown(tuple(json.loads(secret)))
         case ((Factor.SMS | Factor.VOICE), _):
             return NumberShown(masked(secret.decode()))
+        case Factor.PASSKEY, _:
+            ceremony = Ceremony.model_validate_json(secret)
+            return OptionsShown(creation_options(ceremony, issuer=issuer, label=label))
         case _:
             return None

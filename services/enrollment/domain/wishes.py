@@ -1,9 +1,11 @@
-"""What somebody may ask to enroll."""
+"""What somebody may ask to enroll, and what an enrollment is about then."""
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from contracts.vocabulary import Factor
 from services.enrollment.domain.hotp import Hotp
+from services.enrollment.domain.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,12 @@ class Phone:
     region: str | None
 
 
-Choice = NewKey | TokenSeed | TokenSerial | ChosenPin | NewCodes | Phone
+@dataclass(frozen=True)
+class NewPasskey:
+    """A passkey, which the person's browser makes."""
+
+
+Choice = NewKey | TokenSeed | TokenSerial | ChosenPin | NewCodes | Phone | NewPasskey
 
 
 @dataclass(frozen=True)
@@ -62,3 +69,12 @@ class Wish:
     name: str | None = field(repr=False)
     receipt: str | None = field(default=None, repr=False)
     email_code: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an enrollment is about: the secret to seal, and what is public about it."""
+
+    secret: bytes = field(repr=False)
+    parameters: Parameters
+    token_id: UUID | None = None

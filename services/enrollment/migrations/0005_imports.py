@@ -5,7 +5,7 @@ from alembic import op
 from libs.messaging.tables import tenant_wall
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 # A hotp authenticator has no period.
 _AUTHENTICATORS = "ALTER TABLE authenticator ALTER COLUMN period DROP NOT NULL;"

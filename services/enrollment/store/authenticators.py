@@ -26,14 +26,24 @@ class StoredAuthenticator:
 
 
 async def add_authenticator(
-    tx: Connection, tenant: UUID, enrollment: Enrollment, *, seals: Seals, last_step: int
-) -> None:
-    """Store what a confirmed enrollment became; its id lets it become one only."""
+    tx: Connection,
+    tenant: UUID,
+    enrollment: Enrollment,
+    *,
+    seals: Seals,
+    last_step: int,
+    mark: bytes | None,
+) -> bool:
+    """Store what a confirmed enrollment became; its id lets it become one only.
+
+    Returns False where somebody of the tenant has, or had, what has this mark.
+    """
     columns = columns_of(enrollment.parameters)
-    await tx.execute(
+    added = await tx.fetchval(
         "INSERT INTO authenticator (tenant_id, id, subject_ref, factor, algorithm, digits, period,"
-        " epoch, status, last_step, sealed, sealed_name, enrolled_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12)",
+        " epoch, status, last_step, sealed, sealed_name, enrolled_at, mark_digest)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', $9, $10, $11, $12, $13)"
+        " ON CONFLICT (tenant_id, mark_digest) DO NOTHING RETURNING true",
         tenant,
         enrollment.authenticator_id,
         enrollment.subject_ref,
@@ -46,7 +56,9 @@ async def add_authenticator(
         seals.secret,
         seals.name,
         enrollment.confirmed_at,
+        mark,
     )
+    return bool(added)
 
 
 async def active_factors(tx: Connection, subject_ref: UUID) -> list[Factor]:

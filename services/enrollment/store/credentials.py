@@ -57,3 +57,16 @@ async def save_claim(tx: Connection, authenticator_id: UUID, attempt: UUID) -> N
 async def erase_secret(tx: Connection, authenticator_id: UUID) -> None:
     """Erase our copy of the secret."""
     await tx.execute("UPDATE authenticator SET sealed = NULL WHERE id = $1", authenticator_id)
+
+
+async def sealed_of_factor(
+    tx: Connection, subject_ref: UUID, factor: Factor
+) -> list[tuple[UUID, bytes]]:
+    """Return ids and secrets of a subject's active authenticators that are still kept here."""
+    rows = await tx.fetch(
+        "SELECT id, sealed FROM authenticator WHERE subject_ref = $1 AND factor = $2"
+        " AND status = 'active' AND sealed IS NOT NULL ORDER BY id",
+        subject_ref,
+        factor,
+    )
+    return [(row["id"], row["sealed"]) for row in rows]

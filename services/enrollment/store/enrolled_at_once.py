@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from contracts.credentials import WITH_CODES
 from contracts.vocabulary import Algorithm, Factor
 from libs.postgres.pool import Connection
-from services.enrollment.domain.authenticator import FIRST_EPOCH, WITH_CODES
+from services.enrollment.domain.authenticator import FIRST_EPOCH
 
 _ADD = """
 INSERT INTO authenticator (tenant_id, id, subject_ref, factor, algorithm, digits, period, epoch,

@@ -5,38 +5,36 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar, assert_never
 from uuid import UUID
 
+from contracts.policy import ApplicationState
 from contracts.vocabulary import Factor
 from services.enrollment.domain import recovery_codes
 from services.enrollment.domain.otp import SECRET_LENGTH
-from services.enrollment.domain.parameters import Parameters, Pin
+from services.enrollment.domain.parameters import Pin
 from services.enrollment.domain.phone import Unusable, normal_number
 from services.enrollment.domain.pin import SALT_LENGTH, is_weak, pin_hash
 from services.enrollment.domain.refusals import Refusal
 from services.enrollment.domain.totp import STANDARD
 from services.enrollment.domain.wishes import (
+    Begun,
     ChosenPin,
     NewCodes,
     NewKey,
+    NewPasskey,
     Phone,
     TokenSeed,
+    TokenSerial,
+    Wish,
 )
+from services.enrollment.use_cases.passkeys import Passkeys
+from services.enrollment.use_cases.stock import Stock
 
 Result = TypeVar("Result")
 # A hash takes 40 ms of a core and 19 MiB.
 _HASHES_AT_ONCE = 2
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What an enrollment is about: the secret to seal, and what is public about it."""
-
-    secret: bytes = field(repr=False)
-    parameters: Parameters
-    token_id: UUID | None = None
 
 
 class SlowWork:
@@ -51,27 +49,51 @@ class SlowWork:
             return await asyncio.to_thread(work)
 
 
-async def begin(
-    choice: NewKey | TokenSeed | ChosenPin | NewCodes | Phone, factor: Factor, slow: SlowWork
-) -> Begun | Refusal:
-    """Return what is to be confirmed; nothing is stored yet."""
-    match choice:
-        case NewKey():
-            return Begun(secrets.token_bytes(SECRET_LENGTH), STANDARD)
-        case TokenSeed(secret, parameters):
-            return Begun(secret, parameters)
-        case ChosenPin(pin):
-            if is_weak(pin):
-                return Refusal.WEAK_PIN
-            hashed = await slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
-            return Begun(hashed, Pin(len(pin)))
-        case Phone(number, region):
-            return _phone(number, region, factor)
-        case NewCodes():
-            codes = recovery_codes.new_codes(secrets.choice)
-            return Begun(json.dumps(codes).encode(), None)
-        case _:
-            assert_never(choice)
+@dataclass(frozen=True)
+class Beginning:
+    """Makes what an enrollment is about."""
+
+    slow: SlowWork
+    passkeys: Passkeys
+    stock: Stock
+
+    async def __call__(
+        self, tenant: UUID, application: ApplicationState, subject_ref: UUID, wish: Wish
+    ) -> Begun | Refusal:
+        """Return what is to be confirmed; nothing is stored yet."""
+        match wish.choice:
+            case TokenSerial(serial):
+                begun = await self.stock.begin(tenant, serial, wish.factor)
+            case NewPasskey():
+                begun = await self._passkey(tenant, application, subject_ref)
+            case ChosenPin(pin):
+                begun = await self._pin(pin)
+            case Phone(number, region):
+                begun = _phone(number, region, wish.factor)
+            case NewKey():
+                begun = Begun(secrets.token_bytes(SECRET_LENGTH), STANDARD)
+            case TokenSeed(secret, parameters):
+                begun = Begun(secret, parameters)
+            case NewCodes():
+                codes = recovery_codes.new_codes(secrets.choice)
+                begun = Begun(json.dumps(codes).encode(), None)
+            case _:
+                assert_never(wish.choice)
+        return begun
+
+    async def _passkey(
+        self, tenant: UUID, application: ApplicationState, subject_ref: UUID
+    ) -> Begun | Refusal:
+        ceremony = await self.passkeys.ceremony(tenant, application, subject_ref)
+        if isinstance(ceremony, Refusal):
+            return ceremony
+        return Begun(ceremony.model_dump_json().encode(), None)
+
+    async def _pin(self, pin: str) -> Begun | Refusal:
+        if is_weak(pin):
+            return Refusal.WEAK_PIN
+        hashed = await self.slow(lambda: pin_hash(pin, os.urandom(SALT_LENGTH)))
+        return Begun(hashed, Pin(len(pin)))
 
 
 _UNUSABLE = {

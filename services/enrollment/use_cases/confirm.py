@@ -29,8 +29,15 @@ from services.enrollment.domain.enrollment import (
     may_repeat,
     status_at,
 )
-from services.enrollment.domain.proof import Answer, Proved, is_answer, proved
-from services.enrollment.domain.refusals import Refusal, WrongCode
+from services.enrollment.domain.proof import (
+    Answer,
+    Proved,
+    Response,
+    is_answer,
+    proved,
+    proved_passkey,
+)
+from services.enrollment.domain.refusals import ProofRefused, Refusal, WrongCode
 from services.enrollment.domain.sent_codes import SentCode
 from services.enrollment.store.authenticators import add_authenticator, lock_with_status
 from services.enrollment.store.enrollments import (
@@ -83,6 +90,8 @@ class _Judged:
     proved: Proved | None
     # What is kept in the place of what was sealed, where the proof changed it.
     kept: bytes | None = field(repr=False)
+    # By which what was proved is known again.
+    mark: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -98,8 +107,8 @@ class Confirm:
     clock: Clock
 
     async def __call__(
-        self, caller: Caller, enrollment_id: UUID, answer: Answer
-    ) -> Confirmed | WrongCode | Refusal:
+        self, caller: Caller, enrollment_id: UUID, answer: Answer | Response
+    ) -> Confirmed | WrongCode | ProofRefused | Refusal:
         """Return what became of the enrollment; a repeat of what confirmed it is no new one."""
         tenant = caller.tenant_id
         async with tenant_transaction(self.pool, tenant) as tx:
@@ -119,18 +128,24 @@ class Confirm:
         return self._confirmed(tenant, outcome)
 
     async def _judged(
-        self, tenant: UUID, seen: StoredEnrollment, sent: SentCode | None, answer: Answer
+        self,
+        tenant: UUID,
+        seen: StoredEnrollment,
+        sent: SentCode | None,
+        answer: Answer | Response,
     ) -> _Judged:
         # What is sealed never changes until it is erased, so it can be opened before the lock.
         about, now, sealed = seen.enrollment, self.clock(), seen.seals.secret
-        has_form, shown, kept = is_answer(about, answer), None, None
+        has_form, shown, kept, mark = is_answer(about, answer), None, None, None
         if sealed is not None and has_form:
             secret = await self.sealing.open_secret(tenant, about, sealed)
             shown = await self._proved(tenant, about, secret, sent, answer)
             if shown is not None and shown.secret != secret:
                 kept = await self.sealing.seal_secret(tenant, about, shown.secret)
+        if shown is not None and shown.mark is not None:
+            mark = await self.sealing.lasting_digest(tenant, about.factor, shown.mark)
         digest = await self.sealing.answer_digest(tenant, about, answer.content)
-        return _Judged(tenant, digest, now, has_form, shown, kept)
+        return _Judged(tenant, digest, now, has_form, shown, kept, mark)
 
     async def _proved(
         self,
@@ -138,9 +153,11 @@ class Confirm:
         about: Enrollment,
         secret: bytes,
         sent: SentCode | None,
-        answer: Answer,
+        answer: Answer | Response,
     ) -> Proved | None:
         now = self.clock()
+        if isinstance(answer, Response):
+            return proved_passkey(secret, answer)
         if about.factor in BY_PHONE:
             digest = await self.codes.digest(tenant, about.subject_ref, answer.code)
             is_right = sent is not None and holds(sent, digest, now=now)
@@ -161,7 +178,7 @@ class Confirm:
 
 async def _judge(
     tx: Connection, stored: StoredEnrollment | None, judged: _Judged
-) -> _Done | WrongCode | Refusal:
+) -> _Done | WrongCode | ProofRefused | Refusal:
     if stored is None:
         return Refusal.UNKNOWN
     status = status_at(stored.enrollment, judged.now)
@@ -175,7 +192,8 @@ async def _judge(
         left = after_wrong_code(stored.enrollment)
         # Returned and not raised: the lost try must be committed.
         await save_wrong_code(tx, left)
-        return WrongCode(left.tries_left)
+        refused = ProofRefused if left.factor is Factor.PASSKEY else WrongCode
+        return refused(left.tries_left)
     # As they are now: keys may have been replaced since they were opened.
     seals = stored.seals if judged.kept is None else replace(stored.seals, secret=judged.kept)
     return await _confirm(tx, stored.enrollment, judged, seals=seals, shown=judged.proved)
@@ -197,7 +215,9 @@ async def _confirm(
     replaced = [one for one in active if one.factor is about.factor and one.factor in ONLY_ONE]
     await remove_all(tx, tenant, replaced, reset_id=None, now=now)
     done = confirmed(about, now)
-    await add_authenticator(tx, tenant, done, seals=seals, last_step=shown.last_step)
+    spent, mark = shown.last_step, judged.mark
+    if not await add_authenticator(tx, tenant, done, seals=seals, last_step=spent, mark=mark):
+        return Refusal.ALREADY_ENROLLED
     await save_confirmed(tx, done, code_digest=judged.digest)
     await use_up(tx, about.enrollment_id)
     await announce(tx, topic=EVENTS.name, event=enrolled(tenant, done, now=now))

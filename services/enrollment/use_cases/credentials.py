@@ -5,10 +5,10 @@ from base64 import b64encode
 from dataclasses import dataclass
 from uuid import UUID
 
+from contracts.credentials import WITH_CODES
 from contracts.internal import Credential
 from contracts.vocabulary import Factor
 from libs.postgres.pool import Pool, tenant_transaction
-from services.enrollment.domain.authenticator import WITH_CODES
 from services.enrollment.domain.claim import claim_refusal
 from services.enrollment.domain.refusals import Refusal
 from services.enrollment.store.credentials import (

@@ -19,7 +19,7 @@ from services.enrollment.domain.enrollment import LIFETIME, TRIES, Enrollment, S
 from services.enrollment.domain.presence import Presence
 from services.enrollment.domain.refusals import Refusal, TooSoon, WrongCode
 from services.enrollment.domain.showing import Shown, shown_of
-from services.enrollment.domain.wishes import TokenSerial, Wish
+from services.enrollment.domain.wishes import Begun, Wish
 from services.enrollment.gateways import KnownSubject
 from services.enrollment.store.authenticators import active_factors
 from services.enrollment.store.enrollments import (
@@ -28,13 +28,12 @@ from services.enrollment.store.enrollments import (
     find_enrollment,
     lock_subject,
 )
-from services.enrollment.use_cases.beginning import Begun, SlowWork, begin
+from services.enrollment.use_cases.beginning import Beginning
 from services.enrollment.use_cases.opening import Opening
 from services.enrollment.use_cases.people import Asking, People
 from services.enrollment.use_cases.presences import Presences, take_presence
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.sent_codes import Drafted, Recipient
-from services.enrollment.use_cases.stock import Stock
 
 NotStarted = Refusal | WrongCode | TooSoon
 
@@ -82,9 +81,8 @@ class Enroll:
     people: People
     presences: Presences
     opening: Opening
-    stock: Stock
     sealing: Sealing
-    slow: SlowWork
+    beginning: Beginning
     clock: Clock
 
     async def __call__(self, caller: Caller, wish: Wish) -> Started | NotStarted:
@@ -92,17 +90,19 @@ class Enroll:
         person = await self._person(caller, wish)
         if isinstance(person, Refusal):
             return person
-        begun = await self._begun(caller, wish)
+        tenant, application = caller.tenant_id, person.asking.application
+        about = person.subject.subject_ref
+        begun = await self.beginning(tenant, application, about, wish)
         if isinstance(begun, Refusal):
             return begun
         new = await self._new(caller, wish, person, begun)
-        async with tenant_transaction(self.pool, caller.tenant_id) as tx:
+        async with tenant_transaction(self.pool, tenant) as tx:
             stored = await self._store(tx, caller, person, new)
         if isinstance(stored, NotStarted):
             return stored
-        about, issuer = new.enrollment, person.asking.application.name
-        shown = shown_of(about, begun.secret, issuer=issuer, label=person.subject.label)
-        return Started(about, shown, stored, person.shared_mailbox)
+        label, issuer = person.subject.label, application.name
+        shown = shown_of(new.enrollment, begun.secret, issuer=issuer, label=label)
+        return Started(new.enrollment, shown, stored, person.shared_mailbox)
 
     async def status(self, caller: Caller, enrollment_id: UUID) -> Enrollment | Refusal:
         """Return an enrollment that this application started, without anything secret."""
@@ -129,11 +129,6 @@ class Enroll:
             codes, about = self.opening.codes, subject.subject_ref
             digest = await codes.digest(caller.tenant_id, about, wish.email_code)
         return _Person(asking, subject, presence, digest)
-
-    async def _begun(self, caller: Caller, wish: Wish) -> Begun | Refusal:
-        if isinstance(wish.choice, TokenSerial):
-            return await self.stock.begin(caller.tenant_id, wish.choice.serial, wish.factor)
-        return await begin(wish.choice, wish.factor, self.slow)
 
     async def _new(self, caller: Caller, wish: Wish, person: _Person, begun: Begun) -> _New:
         about = self._enrollment(caller, wish, person, begun)

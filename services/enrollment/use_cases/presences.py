@@ -8,12 +8,13 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from contracts.credentials import WITH_CODES
 from contracts.roles import Right
 from libs.clock import Clock
 from libs.postgres.pool import Connection
 from libs.web.callers import Caller
 from libs.web.internal_client import Unreachable
-from services.enrollment.domain.authenticator import WITH_CODES, Authenticator, Status
+from services.enrollment.domain.authenticator import Authenticator, Status
 from services.enrollment.domain.presence import (
     CONFIRMATION_TYPE,
     RECEIPT_TYPE,

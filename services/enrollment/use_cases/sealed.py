@@ -10,6 +10,7 @@ from services.enrollment.domain.places import (
     CONFIRMATION,
     DIGEST,
     IMPORT_PART,
+    LASTING,
     LOOKUP,
     MESSAGE,
     NAME,
@@ -89,6 +90,11 @@ SEALED = Sealed(
                 "handover.link_digest",
                 "handover.code_digest",
             ),
+        ),
+        KeptKey(
+            LASTING,
+            "digests that browsers keep for years as the user's id, and marks of passkeys",
+            columns=("authenticator.mark_digest",),
         ),
         KeptKey(
             LOOKUP,

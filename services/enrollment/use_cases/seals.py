@@ -12,6 +12,7 @@ from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.places import (
     CONFIRMATION,
     DIGEST,
+    LASTING,
     MESSAGE,
     NAME,
     SECRET,
@@ -88,6 +89,13 @@ class Sealing:
         """Return what a code, a link or a number is recognised by, under the tenant's key."""
         key = await self.data_keys.newest(tenant=tenant, purpose=DIGEST)
         return hmac.new(key.key, f"{kind} {text}".encode(), hashlib.sha256).digest()
+
+    async def lasting_digest(self, tenant: UUID, kind: str, content: bytes) -> bytes:
+        """Return what must be the same for years, and tells nothing: 32 bytes."""
+        await self.data_keys.newest(tenant=tenant, purpose=LASTING)
+        # The first key, whichever come after it.
+        key = await self.data_keys.version(tenant=tenant, purpose=LASTING, version=1)
+        return hmac.new(key.key, f"{kind} ".encode() + content, hashlib.sha256).digest()
 
     async def _open(
         self, tenant: UUID, purpose: str, sealed: bytes, *, place: tuple[str, ...]

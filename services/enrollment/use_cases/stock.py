@@ -9,13 +9,13 @@ from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.hardware_token import TokenStatus
 from services.enrollment.domain.parameters import Columns, parameters_of
 from services.enrollment.domain.refusals import Refusal
+from services.enrollment.domain.wishes import Begun
 from services.enrollment.store.hardware_tokens import (
     StoredToken,
     find_stored,
     lock_by_id,
     save_assigned,
 )
-from services.enrollment.use_cases.beginning import Begun
 from services.enrollment.use_cases.token_seals import TokenSeals
 
 

@@ -18,6 +18,7 @@ from contracts.internal import (
     InternalRoute,
     letter_place,
 )
+from contracts.passkeys import PasskeyParty
 from contracts.policy import ApplicationKey, ApplicationState, PolicyState
 from contracts.roles import Role
 from contracts.rules import Rule
@@ -61,6 +62,7 @@ class World:
         rules: tuple[Rule, ...] = (),
         required: bool = True,
         role: Role = Role.APPLICATION,
+        passkeys: PasskeyParty | None = None,
     ) -> Application:
         """Make an application as policy's events would; without factors, it has no policy yet."""
         made = Application(tenant or uuid4(), new_id(), "")
@@ -74,7 +76,12 @@ class World:
             role=role,
         )
         state = ApplicationState(
-            application_id=made.application_id, version=1, deleted=False, name=name, keys=(issued,)
+            application_id=made.application_id,
+            version=1,
+            deleted=False,
+            name=name,
+            keys=(issued,),
+            passkeys=passkeys,
         )
         await self._keep(made, APPLICATIONS.name, state.model_dump(mode="json"))
         if factors is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import httpx2
+import pytest
 
 from contracts.enrollment import ENROLLED, Enrolled
 from contracts.envelope import about_person
@@ -80,11 +81,9 @@ async def _nothing() -> None:
     """Claim nothing."""
 
 
-async def revoke(world: World, person: Person) -> None:
+async def revoke(world: World, person: Person, factor: Factor = Factor.TOTP) -> None:
     """Revoke as enrollment does: when this returns, it is effective."""
-    one = RevokedAuthenticator(
-        authenticator_id=person.authenticator_id, factor=Factor.TOTP, epoch=2
-    )
+    one = RevokedAuthenticator(authenticator_id=person.authenticator_id, factor=factor, epoch=2)
     body = Revoke(
         tenant=person.tenant,
         subject_ref=person.subject_ref,
@@ -104,13 +103,15 @@ async def revoke(world: World, person: Person) -> None:
     assert answer["effective"] is True
 
 
-async def enrolled_again(world: World, application: Application, person: Person) -> None:
+async def enrolled_again(
+    world: World, application: Application, person: Person, factor: Factor = Factor.TOTP
+) -> None:
     """Let the event of the enrollment arrive (once more)."""
     data = Enrolled(
         authenticator_id=person.authenticator_id,
         enrollment_id=new_id(),
         application_id=application.application_id,
-        factor=Factor.TOTP,
+        factor=factor,
         epoch=1,
     )
     event = about_person(
@@ -233,6 +234,28 @@ async def test_a_repeated_claim_does_not_make_a_spent_code_good_again(world: Wor
     await world.parts.events.credentials.fulfil(repeated)
 
     assert (await world.verify(application, person, code)).status_code == 403
+
+
+@pytest.mark.parametrize("factor", [Factor.SMS, Factor.VOICE, Factor.PASSKEY])
+async def test_what_has_no_codes_is_not_claimed_and_is_buried_all_the_same(
+    world: World, factor: Factor
+) -> None:
+    application = await world.application()
+    known = await world.person(application.tenant)
+    person = replace(known, authenticator_id=new_id())
+
+    await enrolled_again(world, application, person, factor)
+    waiting = await waiting_claims(world)
+    await revoke(world, person, factor)
+    await enrolled_again(world, application, person, factor)
+
+    assert (waiting, await waiting_claims(world)) == (0, 0)
+    [row] = await world.rows(
+        "SELECT factor, status, epoch FROM authenticator WHERE id = $1", person.authenticator_id
+    )
+    assert row == {"factor": factor.value, "status": "removed", "epoch": 2}
+    assert (await world.events(person)).count("mfa.credential_forgotten") == 1
+    assert (await world.verify(application, known, world.code(known))).status_code == 200
 
 
 async def _work_off(world: World, credentials: Credentials, *, workers: int) -> None:
