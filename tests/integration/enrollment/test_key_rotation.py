@@ -50,7 +50,7 @@ async def test_people_go_on_enrolling_under_new_keys(world: World, behind: Conne
     await work_through(rotation_of(world.plumbing, with_small_portions(SEALED)))
     await world.plumbing.data_keys.close()
 
-    assert await rows_behind(behind, SEALED) == 0
+    assert await rows_behind(behind, SEALED, application.tenant) == 0
     with pytest.raises(KeyRetired):
         await DataKeys(world.plumbing.app_pool, world.plumbing.key_provider).version(
             tenant=application.tenant, purpose=SECRET, version=1

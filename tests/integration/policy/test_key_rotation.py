@@ -39,7 +39,7 @@ async def test_people_and_waiting_imports_are_read_under_new_keys(
         await work_through(rotation_of(bench.plumbing, with_small_portions(SEALED)))
         await bench.plumbing.data_keys.close()
 
-        assert await rows_behind(behind, SEALED) == 0
+        assert await rows_behind(behind, SEALED, tenant.tenant_id) == 0
     fresh = DataKeys(bench.plumbing.app_pool, bench.plumbing.key_provider)
     with pytest.raises(KeyRetired):
         await fresh.version(tenant=tenant.tenant_id, purpose=SUBJECT, version=1)

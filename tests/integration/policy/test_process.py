@@ -47,7 +47,7 @@ async def test_what_was_announced_gets_out_through_the_relay(
         assert {name: len(parts) for name, parts in roles.items()} == {
             "every": 1,
             "api": 1,
-            "consumer": 5,
+            "consumer": 6,
             "relay": 1,
         }
         await _run_until_nothing_waits(roles["relay"][0], bench, tenant)

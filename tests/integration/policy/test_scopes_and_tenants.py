@@ -9,7 +9,11 @@ from contracts.roles import SCOPES, Right, Role, rights_of
 from contracts.vocabulary import Factor, Scope
 from libs.postgres.pool import tenant_transaction
 from libs.sealing.letter import LetterBox
+from libs.sealing.rotation_store import Kind
 from services.policy.use_cases.calendar import Calendar
+from services.policy.use_cases.part_seals import PART
+from services.policy.use_cases.personal import SUBJECT
+from tests.fixtures.rotating import ask
 from tests.integration.internal_matrix import routes_of
 from tests.integration.policy.bench import Api, Bench, Tenant
 from tests.integration.policy.importing import Sender, importing
@@ -186,6 +190,7 @@ async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: 
     pools = (bench.plumbing.app_pool, bench.plumbing.worker_pool)
     await Calendar(*pools, bench.plumbing.clock).look()
     await _import_halfway(bench, tenant)
+    await _keys_replaced(bench, tenant)
     tables = await bench.owner.fetch(
         "SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'policy'::regnamespace AND c.relkind = 'r'"
@@ -200,6 +205,13 @@ async def test_the_app_role_sees_nothing_without_a_tenant(bench: Bench, tenant: 
         if name != "replica":
             async with tenant_transaction(bench.plumbing.app_pool, tenant.tenant_id) as tx:
                 assert await tx.fetchval(count) > 0, name
+
+
+async def _keys_replaced(bench: Bench, tenant: Tenant) -> None:
+    await ask(bench.owner, Kind.DATA, [SUBJECT], tenant.tenant_id)
+    async with tenant_transaction(bench.plumbing.app_pool, tenant.tenant_id) as tx:
+        await tx.execute("UPDATE data_key SET version = 9 WHERE purpose = $1", PART)
+        await tx.execute("DELETE FROM data_key WHERE version = 9")
 
 
 async def test_the_worker_role_cannot_read_what_policy_owns(bench: Bench) -> None:
