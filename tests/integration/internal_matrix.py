@@ -177,8 +177,8 @@ async def assert_only_listed_callers(
         for caller, identity in identities.items():
             status = await _status(app, _call(route, identity).token(), path=route.path)
             if caller in route.callers:
-                # The empty body is refused only after the caller was let in.
-                assert status == 422, (route.path, caller, status)
+                # An empty body is refused, or enough, only after the caller was let in.
+                assert status in (200, 422), (route.path, caller, status)
             else:
                 assert status == 403, (route.path, caller, status)
 

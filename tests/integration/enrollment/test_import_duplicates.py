@@ -92,7 +92,7 @@ async def test_a_person_has_at_most_five(sender: Sender) -> None:
 
     expected: list[tuple[str, list[str]]] = [
         *(("enrolled", []), ("enrolled", [])),
-        ("refused", ["subject: has 5 authenticators already"]),
+        ("refused", ["subject: has 5 authenticators with codes already"]),
     ]
     assert await sender.outcomes(dry) == expected
     assert await sender.outcomes(earnest) == expected

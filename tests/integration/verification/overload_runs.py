@@ -137,17 +137,19 @@ async def overload_run(world: World, *, people: int, seconds: float, times: floa
     }
 
 
-async def noisy_run(world: World, *, people: int, seconds: float, times: float) -> Numbers:
+async def noisy_run(
+    world: World, *, people: int, seconds: float, times: float, press: int = 3
+) -> Numbers:
     """One tenant comes fifty times as often as another, which must hardly notice."""
-    # The quiet one and fifty times it are three times what 128 at once get judged; more at once get
-    # more, because they share their round trips.
+    # The quiet one and fifty times it are `press` times what 128 at once get judged; more at once
+    # get more, because they share their round trips.
     loud, loud_people = await _application(world, people)
     quiet, quiet_people = await _application(world, max(20, people // 4))
     async with _on_two_cores(world) as port:
         noisy = Crowd(port, _CONNECTIONS, _asks(loud, loud_people, world))
         calm = Crowd(port, 64, _asks(quiet, quiet_people, world))
         await calm.stay(at_once=8, seconds=0.5)
-        rate = 3 * await noisy.stay(at_once=128, seconds=2) / times
+        rate = press * await noisy.stay(at_once=128, seconds=2) / times
         _, alone = await asyncio.gather(
             noisy.come(rate=rate, seconds=seconds), calm.come(rate=rate, seconds=seconds)
         )
