@@ -168,7 +168,7 @@ def _use_cases(plumbing: Plumbing, *, policy_url: str, verification_url: str) ->
     opening = Opening(pool, people, codes)
     return UseCases(
         enroll=Enroll(pool, people, presences, opening, sealing, beginning, clock),
-        confirm=Confirm(pool, sealing, tickets, remove, codes, slow, clock),
+        confirm=Confirm(pool, sealing, tickets, remove, codes, imports.seals, slow, clock),
         opening=opening,
         resend=Resend(pool, people, codes),
         messages=Messages(pool, sealing, clock),

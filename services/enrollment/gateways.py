@@ -1,5 +1,6 @@
 """Enrollment's calls to other services."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from pydantic import ValidationError
 
@@ -106,6 +108,8 @@ class _Keys:
 
     by_id: Mapping[str, OKPKey] = field(default_factory=dict)
     asked_at: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    answered: bool = False
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True)
@@ -121,15 +125,24 @@ class Verification:
 
         Raises Unreachable where verification does not say.
         """
-        age = self.clock() - self._keys.asked_at
-        is_missing = key_id not in self._keys.by_id
-        if age >= (_ASK_AGAIN if is_missing else _MOST_STALE):
-            await self.fetch_keys()
+        if self._is_due(key_id):
+            async with self._keys.asking:
+                # Whoever waited finds what the first one was told.
+                if self._is_due(key_id):
+                    await self.fetch_keys()
+        if key_id not in self._keys.by_id and not self._keys.answered:
+            raise Unreachable("verification: did not answer a moment ago")
         return self._keys.by_id
 
     async def fetch_keys(self) -> None:
         """Take a new copy of the keys of receipts; raises Unreachable."""
-        self._keys.by_id, self._keys.asked_at = await self._receipt_keys(), self.clock()
+        self._keys.asked_at, self._keys.answered = self.clock(), False
+        self._keys.by_id = await self._receipt_keys()
+        self._keys.answered = True
+
+    def _is_due(self, key_id: str) -> bool:
+        age = self.clock() - self._keys.asked_at
+        return age >= (_MOST_STALE if key_id in self._keys.by_id else _ASK_AGAIN)
 
     async def _receipt_keys(self) -> Mapping[str, OKPKey]:
         body = AskReceiptKeys().model_dump(mode="json")
@@ -137,8 +150,8 @@ class Verification:
             answer = ReceiptKeys.model_validate(await self.client.post(RECEIPT_KEYS.path, body))
         except (Refused, ValidationError) as error:
             raise Unreachable(f"verification: {type(error).__name__}") from None
-        found = [OKPKey.import_key(json.loads(key)) for key in answer.keys]
-        return {str(key.kid): key for key in found}
+        found = [_key(text) for text in answer.keys]
+        return {str(key.kid): key for key in found if key is not None}
 
     async def revoke(
         self,
@@ -163,6 +176,15 @@ class Verification:
         if not effective:
             _LOG.error("revocation pending", subject_ref=str(subject_ref), cause=cause)
         return effective
+
+
+def _key(text: str) -> OKPKey | None:
+    try:
+        return OKPKey.import_key(json.loads(text))
+    except (JoseError, ValueError, LookupError, TypeError):
+        # Of a later release, of another kind: what it signs is refused here.
+        _LOG.warning("a key of receipts cannot be read")
+        return None
 
 
 def _revoked(one: Authenticator) -> RevokedAuthenticator:

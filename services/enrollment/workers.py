@@ -12,7 +12,12 @@ import structlog
 from libs.clock import Clock
 from libs.postgres.pool import Pool
 from libs.web.internal_client import Unreachable
-from services.enrollment.store.due import count_revocations, forget_enrollments
+from services.enrollment.store.due import (
+    count_revocations,
+    delete_old,
+    erase_enrollments,
+    expire_codes,
+)
 from services.enrollment.use_cases.housekeeping import Housekeeping
 from services.enrollment.use_cases.remove import Remove
 
@@ -63,7 +68,15 @@ class Workers:
         self.backlog.revocations = await count_revocations(self.pool)
 
     async def _forget(self) -> None:
-        await forget_enrollments(self.pool, now=self.clock())
+        now, failed = self.clock(), None
+        for forget in (erase_enrollments, expire_codes, delete_old):
+            try:
+                await forget(self.pool, now=now)
+            except _FAILURES as error:
+                # What comes after it is erased all the same.
+                failed = error
+        if failed is not None:
+            raise failed
 
 
 @dataclass(frozen=True)

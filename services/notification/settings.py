@@ -4,6 +4,7 @@ from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -63,6 +64,9 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _all_of_the_account(self) -> Self:
+        local = urlsplit(self.twilio_url).hostname in ("127.0.0.1", "localhost")
+        if not local and not self.twilio_url.startswith("https://"):
+            raise ValueError("twilio_url: a token, numbers and codes are sent over TLS only")
         given = (self.twilio_account_sid, self.twilio_auth_token, self.twilio_from)
         if any(one is not None for one in given) and None in given:
             raise ValueError("twilio_account_sid, twilio_auth_token and twilio_from come together")

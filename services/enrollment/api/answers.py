@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import segno
 from fastapi import Response
@@ -15,6 +15,7 @@ from services.enrollment.api.schemas import (
     EnrollmentStarted,
     HandoverShown,
 )
+from services.enrollment.domain.authenticator import Status as Standing
 from services.enrollment.domain.enrollment import Enrollment, Status, status_at
 from services.enrollment.domain.otpauth import KeyShown
 from services.enrollment.domain.parameters import columns_of
@@ -25,6 +26,11 @@ from services.enrollment.use_cases.enroll import Started
 from services.enrollment.use_cases.handovers import HandedOut
 from services.enrollment.use_cases.sent_codes import Sent
 
+_REPLACED: Mapping[Standing | None, Literal["effective", "pending"] | None] = {
+    None: None,
+    Standing.REMOVED: "effective",
+    Standing.REMOVING: "pending",
+}
 # Pixels a module, and the quiet zone that ISO/IEC 18004 asks for, in modules.
 _SCALE = 6
 _BORDER = 4
@@ -103,6 +109,7 @@ def confirmation_answer(confirmed: Confirmed) -> ConfirmationAnswer:
         confirmed_at=confirmed.at,
         presence=confirmed.presence,
         second_method_advised=confirmed.second_method_advised,
+        replaced=_REPLACED[confirmed.replaced],
     )
 
 

@@ -67,8 +67,10 @@ class ConfirmationBody(BaseModel):
     """
 
     model_config = _STRICT
-    code: Code | None = None
-    next_code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,8}$")] | None = None
+    code: Code | None = Field(default=None, repr=False)
+    next_code: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,8}$")] | None = (
+        Field(default=None, repr=False)
+    )
     credential: CredentialBody | None = None
 
     @model_validator(mode="after")

@@ -63,7 +63,8 @@ class ConfirmationAnswer(BaseModel):
     """The authenticator counts from now on; the ticket is good for one recovery key.
 
     `presence` is a receipt for `Watchword-Receipt`, good once within ten minutes, to enroll a
-    second method at once: that is advised where this is the only one.
+    second method at once: that is advised where this is the only one. `replaced`: whether the PIN,
+    or the codes, in whose place these are is accepted no more.
     """
 
     authenticator_id: UUID
@@ -72,6 +73,7 @@ class ConfirmationAnswer(BaseModel):
     confirmed_at: datetime
     presence: str
     second_method_advised: bool
+    replaced: Literal["effective", "pending"] | None
 
 
 class HandoverShown(BaseModel):

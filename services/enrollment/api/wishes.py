@@ -72,7 +72,7 @@ class _Somebody(BaseModel):
     model_config = _STRICT
     subject: SubjectName
     name: Name | None = None
-    email_code: SixDigits | None = None
+    email_code: SixDigits | None = Field(default=None, repr=False)
 
 
 class TotpBody(_Somebody):
@@ -92,7 +92,7 @@ class HotpBody(_Somebody):
 
     factor: Literal[Factor.HOTP]
     serial: Serial | None = None
-    seed: Seed | None = None
+    seed: Seed | None = Field(default=None, repr=False)
     counter: Annotated[int, Field(strict=True, ge=0, lt=2**48)] = 0
     digits: Annotated[int, Field(strict=True, ge=6, le=8)] = 6
     algorithm: Algorithm = Algorithm.SHA1
@@ -118,7 +118,7 @@ class PinBody(_Somebody):
     """A PIN; it is confirmed by typing it a second time."""
 
     factor: Literal[Factor.PIN]
-    pin: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$")]
+    pin: Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{6,10}$"), Field(repr=False)]
 
     @property
     def choice(self) -> Choice:
@@ -130,7 +130,9 @@ class PhoneBody(_Somebody):
     """A telephone; a number without a country code is one of `region` (ISO 3166-1, as NL)."""
 
     factor: Literal[Factor.SMS, Factor.VOICE]
-    number: Annotated[str, StringConstraints(strict=True, min_length=4, max_length=32)]
+    number: Annotated[
+        str, StringConstraints(strict=True, min_length=4, max_length=32), Field(repr=False)
+    ]
     region: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{2}$")] | None = None
 
     @property

@@ -1,6 +1,6 @@
 """An authenticator from its confirmation to its end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -42,14 +42,6 @@ class Authenticator:
     reset_id: UUID | None
 
 
-def is_overtaken(enrollment: Enrollment, active: Iterable[Factor]) -> bool:
-    """Tell whether the person has a factor by now that nobody showed when this was begun.
-
-    Otherwise whoever knows the password begins before the person does, and confirms after.
-    """
-    return not enrollment.vouched and any(one in WITH_CODES for one in active)
-
-
 def has_room(active: Iterable[Factor], factor: Factor) -> bool:
     """Tell whether somebody who has these may have one more."""
     others = [one for one in active if one not in ONLY_ONE or one is not factor]
@@ -65,3 +57,14 @@ def is_last(active: Iterable[Authenticator], removed: Authenticator) -> bool:
     return not left or (
         removed.factor in WITH_CODES and not any(one.factor in WITH_CODES for one in left)
     )
+
+
+def is_overtaken(enrollment: Enrollment, active: Sequence[Authenticator]) -> bool:
+    """Tell whether what opened an enrollment does not count any more.
+
+    The person has a factor by now that nobody showed: otherwise whoever knows the password begins
+    before the person does, and confirms after. Or what was shown was removed: it may be stolen.
+    """
+    if enrollment.vouched_by is not None:
+        return all(one.authenticator_id != enrollment.vouched_by for one in active)
+    return not enrollment.vouched and any(one.factor in WITH_CODES for one in active)

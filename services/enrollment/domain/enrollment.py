@@ -11,6 +11,8 @@ from services.enrollment.domain.parameters import Parameters
 LIFETIME = timedelta(minutes=10)
 TRIES = 5
 MOST_AUTHENTICATORS = 10
+# What somebody began before is over with one more.
+MOST_PENDING = 5
 # Verification looks at all of these for every guess.
 MOST_CODE_AUTHENTICATORS = 5
 
@@ -29,7 +31,8 @@ class Status(StrEnum):
 class Enrollment:
     """One attempt to enroll; `authenticator_id` is what it becomes, and means nothing before.
 
-    `vouched`: when it began, a factor was shown, or somebody acted who may help people.
+    `vouched`: when it began, a factor was shown (`vouched_by`), or somebody acted who may help
+    people.
     """
 
     enrollment_id: UUID
@@ -43,6 +46,7 @@ class Enrollment:
     expires: datetime
     confirmed_at: datetime | None
     vouched: bool = False
+    vouched_by: UUID | None = None
     # The token in stock that it is about, if there is one.
     token_id: UUID | None = None
 

@@ -50,6 +50,7 @@ _BROKEN = (
     LookupError,
     AttributeError,
     ArithmeticError,
+    RecursionError,
 )
 _SEALED = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 

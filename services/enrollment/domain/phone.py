@@ -9,14 +9,14 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberTyp
 from contracts.vocabulary import Factor
 
 _FORM = re.compile(r"\+?[0-9(][0-9 ()./-]{3,30}")
-# A message costs its sender nothing more there, and comes to one person.
+# Satellites and networks of no country: a message costs many times as much.
+_DEAR = frozenset({800, 808, 870, 878, 881, 882, 883, 888, 979})
 _CALLED = frozenset(
     {
         PhoneNumberType.MOBILE,
         PhoneNumberType.FIXED_LINE_OR_MOBILE,
         PhoneNumberType.FIXED_LINE,
         PhoneNumberType.VOIP,
-        PhoneNumberType.PERSONAL_NUMBER,
     }
 )
 _WRITTEN_TO = _CALLED - {PhoneNumberType.FIXED_LINE}
@@ -35,7 +35,7 @@ def normal_number(text: str, region: str | None, factor: Factor) -> str | Unusab
     """Return the number in E.164, or why it is none for text messages, or for calls.
 
     Without a country code it is one of `region` (ISO 3166-1). Premium-rate numbers, those of shared
-    cost, pagers and the like are refused.
+    cost, personal numbers, satellites, pagers and the like are refused.
     """
     if not _FORM.fullmatch(text):
         return Unusable.NO_NUMBER
@@ -48,7 +48,7 @@ def normal_number(text: str, region: str | None, factor: Factor) -> str | Unusab
     if not phonenumbers.is_valid_number(number) or number.extension:
         return Unusable.NO_NUMBER
     kinds = _WRITTEN_TO if factor is Factor.SMS else _CALLED
-    if phonenumbers.number_type(number) not in kinds:
+    if number.country_code in _DEAR or phonenumbers.number_type(number) not in kinds:
         return Unusable.NOT_FOR_THIS
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 

@@ -28,6 +28,7 @@ class Status(StrEnum):
     USED = "used"
     REPLACED = "replaced"
     EXHAUSTED = "exhausted"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True)

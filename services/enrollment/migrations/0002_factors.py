@@ -12,7 +12,9 @@ _COLUMNS = """
 ALTER TABLE enrollment
     ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL,
     ADD counter bigint, ADD sealed_label bytea,
-    ADD vouched boolean NOT NULL DEFAULT false, ADD token_id uuid;
+    ADD vouched boolean NOT NULL DEFAULT false, ADD vouched_by uuid, ADD token_id uuid,
+    ADD erased boolean NOT NULL DEFAULT false;
+CREATE INDEX ON enrollment (expires) WHERE NOT erased;
 ALTER TABLE authenticator
     ALTER algorithm DROP NOT NULL, ALTER digits DROP NOT NULL, ALTER period DROP NOT NULL;
 """
@@ -35,7 +37,8 @@ CREATE TABLE sent_code (
     to_digest bytea NOT NULL,
     digest bytea NOT NULL,
     sealed bytea,
-    status text NOT NULL CHECK (status IN ('open', 'used', 'replaced', 'exhausted')),
+    status text NOT NULL
+        CHECK (status IN ('open', 'used', 'replaced', 'exhausted', 'expired')),
     tries_left integer NOT NULL CHECK (tries_left >= 0),
     claimed_by uuid,
     sent timestamptz NOT NULL,
@@ -48,6 +51,7 @@ CREATE INDEX ON sent_code (tenant_id, subject_ref);
 CREATE INDEX ON sent_code (tenant_id, enrollment_id);
 CREATE INDEX ON sent_code (tenant_id, to_digest, sent);
 CREATE INDEX ON sent_code (sent);
+CREATE INDEX ON sent_code (expires) WHERE status = 'open';
 
 CREATE TABLE handover (
     tenant_id uuid NOT NULL,
@@ -66,16 +70,18 @@ CREATE INDEX ON handover (expires);
 """
 
 
-_FORGETS_CODES = "SELECT (sent, expires, status), UPDATE (sealed), DELETE"
+_FORGETS_CODES = "SELECT (tenant_id, id, sent, expires, status), UPDATE (status, sealed), DELETE"
 
 
 def upgrade() -> None:
     service = "enrollment"
     op.execute(_COLUMNS)
     op.execute(_TABLES)
-    for table in ("presence", "handover"):
+    for table, key in (("presence", "id"), ("handover", "enrollment_id")):
         op.execute(tenant_wall(table, service))
-        op.execute(worker_access(table, service, "SELECT (expires), DELETE"))
+        op.execute(worker_access(table, service, f"SELECT (tenant_id, {key}, expires), DELETE"))
     op.execute(tenant_wall("sent_code", service))
     op.execute(worker_access("sent_code", service, _FORGETS_CODES))
-    op.execute("GRANT UPDATE (sealed_label) ON enrollment TO enrollment_worker")
+    op.execute(
+        "GRANT SELECT (erased), UPDATE (erased, sealed_label) ON enrollment TO enrollment_worker"
+    )

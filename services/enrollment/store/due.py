@@ -10,25 +10,52 @@ _TAKEN_FOR = timedelta(seconds=5)
 _KEPT = timedelta(days=1)
 
 
-async def forget_enrollments(pool: Pool, *, now: datetime) -> None:
-    """Erase what is sealed of enrollments that expired; a day later, all of them."""
-    await pool.execute(
-        "UPDATE enrollment SET sealed = NULL, sealed_name = NULL, sealed_label = NULL,"
-        " confirmed_code = NULL,"
-        " status = CASE status WHEN 'pending' THEN 'expired' ELSE status END"
-        " WHERE expires <= $1 AND expires > $2 AND status IN ('pending', 'confirmed')",
-        now,
-        now - _KEPT,
-    )
-    await pool.execute("DELETE FROM enrollment WHERE expires <= $1", now - _KEPT)
-    await pool.execute(
-        "UPDATE sent_code SET sealed = NULL WHERE expires <= $1 AND sent > $2 AND status = 'open'",
-        now,
-        now - _KEPT,
-    )
-    await pool.execute("DELETE FROM sent_code WHERE sent <= $1", now - _KEPT)
-    await pool.execute("DELETE FROM handover WHERE expires <= $1", now)
-    await pool.execute("DELETE FROM presence WHERE expires <= $1", now)
+# Statements of this pool may not take long.
+_AT_ONCE = 5_000
+_ERASE = """
+UPDATE enrollment t SET sealed = NULL, sealed_name = NULL, sealed_label = NULL,
+    confirmed_code = NULL, erased = true,
+    status = CASE t.status WHEN 'pending' THEN 'expired' ELSE t.status END
+FROM (SELECT tenant_id, id FROM enrollment WHERE NOT erased AND expires <= $1
+      ORDER BY expires LIMIT $2) d
+WHERE t.tenant_id = d.tenant_id AND t.id = d.id
+"""
+_EXPIRE_CODES = """
+UPDATE sent_code t SET sealed = NULL, status = 'expired'
+FROM (SELECT tenant_id, id FROM sent_code WHERE status = 'open' AND expires <= $1
+      ORDER BY expires LIMIT $2) d
+WHERE t.tenant_id = d.tenant_id AND t.id = d.id AND t.status = 'open'
+"""
+_OLD = (
+    # table, its key, by which column, and how long it is kept after that
+    ("enrollment", "id", "expires", _KEPT),
+    ("sent_code", "id", "sent", _KEPT),
+    ("handover", "enrollment_id", "expires", timedelta(0)),
+    # By this process' clock: another one may be a little behind.
+    ("presence", "id", "expires", timedelta(minutes=1)),
+)
+
+
+async def erase_enrollments(pool: Pool, *, now: datetime) -> None:
+    """Erase what is sealed of enrollments that expired, some at a time."""
+    await pool.execute(_ERASE, now, _AT_ONCE)
+
+
+async def expire_codes(pool: Pool, *, now: datetime) -> None:
+    """Erase the texts of codes that expired, some at a time."""
+    await pool.execute(_EXPIRE_CODES, now, _AT_ONCE)
+
+
+async def delete_old(pool: Pool, *, now: datetime) -> None:
+    """Delete what nobody has to know any more, some at a time."""
+    for table, key, column, kept in _OLD:
+        await pool.execute(
+            f"DELETE FROM {table} t USING ("  # noqa: S608 - constants
+            f" SELECT tenant_id, {key} FROM {table} WHERE {column} <= $1 ORDER BY {column} LIMIT $2"
+            f") d WHERE t.tenant_id = d.tenant_id AND t.{key} = d.{key}",
+            now - kept,
+            _AT_ONCE,
+        )
 
 
 async def take_revocations(pool: Pool, *, now: datetime, most: int) -> list[tuple[UUID, UUID]]:

@@ -56,8 +56,8 @@ async def add_enrollment(
     await tx.execute(
         "INSERT INTO enrollment (tenant_id, id, authenticator_id, subject_ref, application_id,"
         " factor, algorithm, digits, period, counter, status, tries_left, sealed, sealed_name,"
-        " sealed_label, started, expires, vouched, token_id) VALUES ($1, $2, $3, $4, $5,"
-        " $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+        " sealed_label, started, expires, vouched, vouched_by, token_id) VALUES ($1, $2, $3,"
+        " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         tenant,
         enrollment.enrollment_id,
         enrollment.authenticator_id,
@@ -73,6 +73,7 @@ async def add_enrollment(
         started,
         enrollment.expires,
         enrollment.vouched,
+        enrollment.vouched_by,
         enrollment.token_id,
     )
 
@@ -119,6 +120,18 @@ async def save_confirmed(tx: Connection, enrollment: Enrollment, *, code_digest:
     )
 
 
+async def cancel_older(tx: Connection, subject_ref: UUID, *, kept: int) -> None:
+    """End what a locked subject has begun to enroll, but for the newest ones."""
+    await tx.execute(
+        "UPDATE enrollment SET status = 'cancelled', sealed = NULL, sealed_name = NULL,"
+        " sealed_label = NULL WHERE status = 'pending' AND id = ANY (ARRAY("
+        " SELECT id FROM enrollment WHERE subject_ref = $1 AND status = 'pending'"
+        " ORDER BY id DESC OFFSET $2))",
+        subject_ref,
+        kept,
+    )
+
+
 async def cancel_enrollments(tx: Connection, subject_ref: UUID) -> None:
     """End what a locked subject has begun to enroll, and erase its secrets."""
     await tx.execute(
@@ -142,6 +155,7 @@ def _stored(row: asyncpg.Record) -> StoredEnrollment:
             expires=row["expires"],
             confirmed_at=row["confirmed_at"],
             vouched=row["vouched"],
+            vouched_by=row["vouched_by"],
             token_id=row["token_id"],
         ),
         seals=Seals(row["sealed"], row["sealed_name"], row["sealed_label"]),

@@ -32,11 +32,15 @@ async def find_by_link(tx: Connection, link_digest: bytes) -> Handover | None:
     return _handover(row) if row is not None else None
 
 
-async def lock_handovers(tx: Connection, subject_ref: UUID) -> list[Handover]:
-    """Return the handovers of a locked subject, in the order of ids."""
+async def lock_handovers(tx: Connection, subject_ref: UUID, application_id: UUID) -> list[Handover]:
+    """Return the handovers of a locked subject that this application made, in the order of ids."""
     rows = await tx.fetch(
-        "SELECT * FROM handover WHERE subject_ref = $1 ORDER BY enrollment_id FOR UPDATE",
+        "SELECT h.* FROM handover h JOIN enrollment e"
+        " ON e.tenant_id = h.tenant_id AND e.id = h.enrollment_id"
+        " WHERE h.subject_ref = $1 AND e.application_id = $2 ORDER BY h.enrollment_id"
+        " FOR UPDATE OF h",
         subject_ref,
+        application_id,
     )
     return [_handover(row) for row in rows]
 

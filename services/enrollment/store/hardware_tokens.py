@@ -39,27 +39,6 @@ async def save_assigned(tx: Connection, token_id: UUID, authenticator_id: UUID) 
     )
 
 
-async def release(tx: Connection, authenticator_ids: Sequence[UUID]) -> None:
-    """Forget the tokens of authenticators that were removed.
-
-    One that came without its person may be imported and given to somebody else, who proves to have
-    it; of one that came with a person the secret stays known, so that no file brings it back.
-    """
-    await tx.execute(
-        "DELETE FROM known_secret k USING hardware_token t"
-        " WHERE t.authenticator_id = ANY ($1) AND k.hardware_token_id = t.id"
-        " AND k.authenticator_id IS NULL",
-        authenticator_ids,
-    )
-    await tx.execute(
-        "UPDATE known_secret SET hardware_token_id = NULL WHERE authenticator_id = ANY ($1)",
-        authenticator_ids,
-    )
-    await tx.execute(
-        "DELETE FROM hardware_token WHERE authenticator_id = ANY ($1)", authenticator_ids
-    )
-
-
 async def find_token(tx: Connection, serial: str) -> HardwareToken | None:
     """Return the token with this serial."""
     row = await tx.fetchrow(

@@ -8,6 +8,7 @@ import asyncpg
 
 from libs.postgres.pool import Connection
 from services.enrollment.domain.authenticator import Status
+from services.enrollment.domain.enrollment import Enrollment
 from services.enrollment.domain.hardware_token import TokenStatus
 from services.enrollment.domain.import_decisions import Known, Where
 
@@ -52,6 +53,16 @@ async def add_secrets(tx: Connection, tenant: UUID, entries: Sequence[SecretEntr
         [one.authenticator_id for one in entries],
         [one.subject_ref for one in entries],
     )
+
+
+async def know_secret(tx: Connection, tenant: UUID, digest: bytes, enrollment: Enrollment) -> bool:
+    """Keep that a secret became somebody's; False where it is known already."""
+    known = await tx.fetchval(
+        "INSERT INTO known_secret (tenant_id, digest, content, authenticator_id, subject_ref)"
+        " VALUES ($1, $2, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING true",
+        *(tenant, digest, enrollment.authenticator_id, enrollment.subject_ref),
+    )
+    return bool(known)
 
 
 async def forget_secrets_of(tx: Connection, subject_ref: UUID) -> None:

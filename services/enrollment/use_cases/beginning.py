@@ -35,6 +35,11 @@ from services.enrollment.use_cases.stock import Stock
 Result = TypeVar("Result")
 # A hash takes 40 ms of a core and 19 MiB.
 _HASHES_AT_ONCE = 2
+_MOST_WAITING = 64
+
+
+class TooBusyError(OSError):
+    """So many hashes wait that one more would not be done in time."""
 
 
 class SlowWork:
@@ -42,11 +47,18 @@ class SlowWork:
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self._here = 0
 
     async def __call__(self, work: Callable[[], Result]) -> Result:
-        """Return what the work gives."""
-        async with self._free:
-            return await asyncio.to_thread(work)
+        """Return what the work gives; raises TooBusyError, a 503, where too much waits already."""
+        if self._here >= _MOST_WAITING:
+            raise TooBusyError
+        self._here += 1
+        try:
+            async with self._free:
+                return await asyncio.to_thread(work)
+        finally:
+            self._here -= 1
 
 
 @dataclass(frozen=True)

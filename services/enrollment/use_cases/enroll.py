@@ -15,7 +15,13 @@ from libs.postgres.pool import Connection, Pool, tenant_transaction
 from libs.web.callers import Caller
 from services.enrollment.announcements import enrollment_started
 from services.enrollment.domain.authenticator import BY_PHONE, has_room
-from services.enrollment.domain.enrollment import LIFETIME, TRIES, Enrollment, Status
+from services.enrollment.domain.enrollment import (
+    LIFETIME,
+    MOST_PENDING,
+    TRIES,
+    Enrollment,
+    Status,
+)
 from services.enrollment.domain.presence import Presence
 from services.enrollment.domain.refusals import Refusal, TooSoon, WrongCode
 from services.enrollment.domain.showing import Shown, shown_of
@@ -25,6 +31,7 @@ from services.enrollment.store.authenticators import active_factors
 from services.enrollment.store.enrollments import (
     Seals,
     add_enrollment,
+    cancel_older,
     find_enrollment,
     lock_subject,
 )
@@ -34,6 +41,7 @@ from services.enrollment.use_cases.people import Asking, People
 from services.enrollment.use_cases.presences import Presences, take_presence
 from services.enrollment.use_cases.seals import Sealing
 from services.enrollment.use_cases.sent_codes import Drafted, Recipient
+from services.enrollment.use_cases.staying_on import opens_with_code
 
 NotStarted = Refusal | WrongCode | TooSoon
 
@@ -181,13 +189,16 @@ class Enroll:
             return Refusal.SUBJECT_UNKNOWN
         if not has_room(await active_factors(tx, about.subject_ref), about.factor):
             return Refusal.TOO_MANY_AUTHENTICATORS
-        wait = await self.opening.codes.too_soon(tx, new.code) if new.code is not None else None
+        codes, code = self.opening.codes, new.code
+        wait = await codes.too_soon(tx, code, earlier=None) if code is not None else None
         if wait is not None:
             return wait
         vouched = await self._opened(tx, caller, person)
         if not isinstance(vouched, bool):
             return vouched
-        about = replace(about, vouched=vouched)
+        shown = person.presence.authenticator_id if vouched and person.presence else None
+        about = replace(about, vouched=vouched, vouched_by=shown)
+        await cancel_older(tx, about.subject_ref, kept=MOST_PENDING - 1)
         await add_enrollment(tx, tenant, about, seals=new.seals, started=now)
         shared = person.shared_mailbox
         event = enrollment_started(tenant, about, shared_mailbox=shared, now=now)
@@ -203,11 +214,11 @@ class Enroll:
 
         Proofs are taken. Who shows a factor shows more than who reads the mail.
         """
-        about, policy = person.subject.subject_ref, person.asking.policy
+        about = person.subject.subject_ref
         taken = await take_presence(tx, caller, about, person.presence)
         if isinstance(taken, Refusal) or taken:
             return taken
-        if self.people.opens_with_code(policy, person.subject):
+        if await opens_with_code(tx, caller, person.subject, now=self.clock()):
             refusal = await self.opening.take(tx, caller, about, person.email_code)
             if refusal is not None:
                 return refusal

@@ -84,7 +84,7 @@ class Handovers:
             if found is None:
                 return Refusal.GONE
             await lock_subject(tx, tenant, found.subject_ref)
-            held = await lock_handovers(tx, found.subject_ref)
+            held = await lock_handovers(tx, found.subject_ref, caller.application_id)
             taken = [one for one in held if one.link_digest == link]
             stored = await self._taken(tx, caller, taken)
         return stored if isinstance(stored, Refusal) else await self._started(caller, stored)
@@ -98,12 +98,12 @@ class Handovers:
         _, digest = await self._digests(tenant, "", code)
         async with tenant_transaction(self.pool, tenant) as tx:
             await lock_subject(tx, tenant, known.subject_ref)
-            held = await lock_handovers(tx, known.subject_ref)
-            taken = [one for one in held if hmac.compare_digest(one.code_digest, digest)]
-            for one in held if not taken else ():
-                # All of them: nobody can say for which it was meant.
-                if is_open(one, self.clock()):
-                    await save_tries(tx, after_wrong_code(one))
+            held = await lock_handovers(tx, known.subject_ref, caller.application_id)
+            tried = [one for one in held if one.tries_left > 0]
+            taken = [one for one in tried if hmac.compare_digest(one.code_digest, digest)]
+            for one in tried if not taken else ():
+                # All of them: nobody can say for which it was meant. Their links stay good.
+                await save_tries(tx, after_wrong_code(one))
             stored = await self._taken(tx, caller, taken)
         return stored if isinstance(stored, Refusal) else await self._started(caller, stored)
 

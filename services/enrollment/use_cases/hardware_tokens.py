@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from libs.postgres.pool import Pool, tenant_transaction
+from libs.postgres.pool import Connection, Pool, tenant_transaction
+from services.enrollment.domain.authenticator import Status
 from services.enrollment.domain.hardware_token import HardwareToken, TokenStatus
 from services.enrollment.domain.import_refusals import ImportRefusal
+from services.enrollment.store.authenticators import find_authenticator
 from services.enrollment.store.hardware_tokens import (
     delete_token,
     find_token,
@@ -34,12 +36,17 @@ class HardwareTokens:
             return await list_tokens(tx, status=status, after=after, limit=limit)
 
     async def delete(self, tenant: UUID, token_id: UUID) -> ImportRefusal | None:
-        """Forget a token in stock; what somebody has goes by removing the authenticator."""
+        """Forget a token that nobody has (any more): only by this act a file brings it back."""
         async with tenant_transaction(self.pool, tenant) as tx:
             found = await lock_by_id(tx, token_id)
             if found is None:
                 return ImportRefusal.UNKNOWN
-            if found.status is TokenStatus.ASSIGNED:
+            if found.authenticator_id is not None and await _counts(tx, found.authenticator_id):
                 return ImportRefusal.TOKEN_ASSIGNED
             await delete_token(tx, token_id)
         return None
+
+
+async def _counts(tx: Connection, authenticator_id: UUID) -> bool:
+    stored = await find_authenticator(tx, authenticator_id)
+    return stored is not None and stored.authenticator.status is not Status.REMOVED

@@ -47,10 +47,10 @@ class Opening:
         async with tenant_transaction(self.pool, caller.tenant_id) as tx:
             if not await lock_subject(tx, caller.tenant_id, known.subject_ref):
                 return Refusal.SUBJECT_UNKNOWN
-            wait = await self.codes.too_soon(tx, drafted)
+            earlier = await newest_for_opening(tx, known.subject_ref, caller.application_id)
+            wait = await self.codes.too_soon(tx, drafted, earlier=earlier)
             if wait is not None:
                 return wait
-            earlier = await newest_for_opening(tx, known.subject_ref, caller.application_id)
             return await self.codes.send(tx, drafted, earlier=earlier)
 
     async def take(

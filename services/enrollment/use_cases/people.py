@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from contracts.decisions import asked
 from contracts.envelope import application_key
 from contracts.policy import ApplicationState, PolicyState
 from contracts.rules import Login, factors_for
@@ -59,11 +58,6 @@ class People:
         """Return the factors that the subject may enroll now."""
         login = login_of(policy.application_id, subject)
         return factors_for(policy.rules, login, self.clock(), otherwise=policy.factors)
-
-    def opens_with_code(self, policy: PolicyState, subject: KnownSubject) -> bool:
-        """Tell whether an enrollment opens with a code to the login address only."""
-        login = login_of(policy.application_id, subject)
-        return asked(policy.rules, login, self.clock(), otherwise=policy.own_terms).email_code
 
 
 def login_of(application_id: UUID, subject: KnownSubject) -> Login:

@@ -27,7 +27,6 @@ from services.enrollment.store.authenticators import (
 )
 from services.enrollment.store.due import take_revocations
 from services.enrollment.store.enrollments import cancel_enrollments, lock_subject, save_deleted
-from services.enrollment.store.hardware_tokens import release
 from services.enrollment.store.known_secrets import forget_secrets_of
 from services.enrollment.store.sent_codes import close_codes
 from services.enrollment.use_cases.presences import Presences, take_presence
@@ -187,5 +186,4 @@ async def remove_all(
     for one in removed:
         await save_removal(tx, one, due=now + _RETRY_AFTER)
         await announce(tx, topic=EVENTS.name, event=authenticator_removed(tenant, one, now=now))
-    await release(tx, [one.authenticator_id for one in removed])
     return removed

@@ -44,10 +44,10 @@ class Resend:
             now = self.codes.clock()
             if stored is None or status_at(stored.enrollment, now) is not Status.PENDING:
                 return Refusal.GONE
-            wait = await self.codes.too_soon(tx, drafted)
+            earlier = await newest_for_enrollment(tx, enrollment_id)
+            wait = await self.codes.too_soon(tx, drafted, earlier=earlier)
             if wait is not None:
                 return wait
-            earlier = await newest_for_enrollment(tx, enrollment_id)
             return await self.codes.send(tx, drafted, earlier=earlier)
 
     async def _draft(self, caller: Caller, seen: StoredEnrollment) -> Drafted | Refusal:

@@ -89,8 +89,13 @@ class SentCodes:
         )
         return Drafted(to.tenant, made, sealed)
 
-    async def too_soon(self, tx: Connection, drafted: Drafted) -> TooSoon | None:
+    async def too_soon(
+        self, tx: Connection, drafted: Drafted, *, earlier: SentCode | None
+    ) -> TooSoon | None:
         """Return why nothing can be sent there now; until this commits, nobody else sends there."""
+        if earlier is not None and tries_of_next(earlier, drafted.code.sent) == 0:
+            # Nobody could use it.
+            return TooSoon(earlier.expires - drafted.code.sent)
         made, since = drafted.code, drafted.code.sent - LONGEST_LIMIT
         by_phone = made.channel is not CodeChannel.EMAIL
         asked = await calls_for(tx, made.subject_ref, since=since) if by_phone else []

@@ -1,4 +1,8 @@
-"""Whether somebody's second step has to stay on, by the rules of all applications (E5)."""
+"""What the rules of all applications ask together: the authenticators are the tenant's.
+
+Whether somebody's second step has to stay on (E5), and whether an enrollment opens with a code that
+was sent to the login address (D2).
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -11,6 +15,7 @@ from contracts.rules import Disabler, Login, Rule, RuleRequirement, doubt, passe
 from contracts.topics import APPLICATIONS, POLICIES
 from libs.messaging.copies import copies_of, copy_of
 from libs.postgres.pool import Connection
+from libs.web.callers import Caller
 from services.enrollment.domain.refusals import Refusal, StaysOn
 from services.enrollment.gateways import KnownSubject
 from services.enrollment.use_cases.people import login_of
@@ -27,6 +32,23 @@ async def disabling_refused(
         if refused is not None:
             return StaysOn(refused)
     return None
+
+
+async def opens_with_code(
+    tx: Connection, caller: Caller, known: KnownSubject, *, now: datetime
+) -> bool:
+    """Tell whether an application asks for a code to the login address before an enrollment.
+
+    Whichever: what is enrolled at one of them counts at all of them.
+    """
+    own = application_key(caller.tenant_id, caller.application_id)
+    stored = await copy_of(tx, POLICIES.name, own)
+    if stored is not None and _asked(PolicyState.model_validate(stored), known, now).email_code:
+        return True
+    async for policy in _where_people_log_in(tx, caller.tenant_id):
+        if policy is not None and _asked(policy, known, now).email_code:
+            return True
+    return False
 
 
 async def last_one_refused(

@@ -79,6 +79,10 @@ class TokenSeals:
         )
         return TokenKeys(tenant, part=part, secret=secret, name=name, stock=stock, lookup=lookup)
 
+    async def secret_digest(self, tenant: UUID, secret: bytes) -> bytes:
+        """Return by what a secret is known again."""
+        return (await self.keys(tenant)).digest("secret", secret)
+
     async def open_part(
         self, tenant: UUID, import_id: UUID, *, number: int, sealed: bytes
     ) -> bytes:

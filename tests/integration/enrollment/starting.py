@@ -45,9 +45,10 @@ async def begin(
     world: World, application: Application, person: Person, factor: Factor, **more: object
 ) -> Begun:
     """Begin to enroll a factor."""
+    receipt = str(more.pop("receipt")) if "receipt" in more else None
     body, code = _wish(factor)
     wish = {"subject": person.name, "factor": factor.value, **body, **more}
-    answer = await world.ask(application, "POST", "/v1/enrollments", wish)
+    answer = await world.ask(application, "POST", "/v1/enrollments", wish, receipt=receipt)
     assert answer.status_code == 201, answer.text
     shown = answer.json()
     if factor is Factor.TOTP:

@@ -170,9 +170,25 @@ async def test_a_new_pin_takes_the_place_of_the_old_one(world: World) -> None:
     assert unconfirmed == []
     assert mistyped.status_code == 403
     assert confirmed.status_code == 200, confirmed.text
+    assert confirmed.json()["replaced"] == "effective"
     assert world.neighbours.revoked_ids() == [old.authenticator_id]
     path = f"/v1/authenticators/{old.authenticator_id}"
     assert (await world.ask(application, "GET", path)).json()["status"] == "removed"
+
+
+async def test_a_pin_that_may_still_be_accepted_is_told_of(world: World) -> None:
+    application = await world.application(factors=(Factor.PIN,))
+    person = world.person(application.tenant)
+    first = await begin(world, application, person, Factor.PIN)
+    alone = await confirm(world, application, first)
+    world.held[person.name] = alone.json()["authenticator_id"]
+    begun = await begin(world, application, person, Factor.PIN, pin="739418")
+    world.neighbours.verification_down = True
+
+    confirmed = await confirm(world, application, begun, "739418")
+
+    assert alone.json()["replaced"] is None
+    assert (confirmed.status_code, confirmed.json()["replaced"]) == (200, "pending")
 
 
 async def test_ten_codes_are_shown_and_the_one_that_confirms_is_spent(world: World) -> None:

@@ -195,6 +195,7 @@ async def test_keys_that_are_away_refuse_nobody_for_good(world: World) -> None:
     world.clock.forward(timedelta(seconds=5))
     unknown = await start(world, application, about.person, receipt)
     world.neighbours.verification_down = False
+    world.clock.forward(timedelta(seconds=5))
     at_last = await start(world, application, about.person, receipt)
 
     assert known.status_code == 201, "the copy of the keys is enough"
@@ -232,6 +233,33 @@ async def test_what_was_begun_before_the_person_had_a_factor_is_overtaken(world:
 
     assert (late.status_code, late.json()["code"]) == (403, "present_factor_required")
     assert (await world.event_types(person)).count("enrolled") == 1
+
+
+@pytest.mark.security("S1")
+async def test_what_a_stolen_authenticator_vouched_for_ends_with_it(world: World) -> None:
+    application, stolen = await enrolled(world)
+    person = stolen.person
+    card = await enroll(world, application, person, Factor.RECOVERY_CODE)
+    sign, here = world.neighbours.receipt, application.application_id
+    by_thief = await begin(
+        world, application, person, Factor.TOTP, receipt=sign(here, stolen.authenticator_id)
+    )
+
+    removed = await remove(world, application, stolen, sign(here, card.authenticator_id))
+    late = await confirm(world, application, by_thief)
+
+    assert removed.status_code == 200
+    assert (late.status_code, late.json()["code"]) == (403, "present_factor_required")
+
+
+async def test_of_what_somebody_begins_five_are_open(world: World) -> None:
+    application = await world.application(factors=BOTH)
+    person = world.person(application.tenant)
+    begun = [await begin(world, application, person, Factor.TOTP) for _ in range(6)]
+
+    statuses = [(await world.ask(application, "GET", one.path)).json()["status"] for one in begun]
+
+    assert statuses == ["cancelled"] + ["pending"] * 5
 
 
 @pytest.mark.requirement("A1")

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.rules import Match, Rule, RuleRequirement, Strength
 from contracts.subjects import Mailbox
-from contracts.vocabulary import Factor
+from contracts.vocabulary import Factor, Scope
 from tests.integration.enrollment.starting import (
     NUMBER,
     begin,
@@ -192,6 +192,37 @@ async def test_a_proof_of_presence_opens_too_and_somebody_elses_does_not(world: 
 
     assert not_theirs.json()["code"] == "email_code_required"
     assert theirs.status_code == 201, theirs.text
+
+
+@pytest.mark.requirement("D2")
+async def test_the_gate_of_one_application_is_not_gone_round_by_another(world: World) -> None:
+    strict = await world.application(scopes=(Scope.ENROLL, Scope.VERIFY), rules=(GATED,))
+    lax = await world.application(tenant=strict.tenant)
+    person = world.person(strict.tenant)
+
+    closed = await start(world, lax, person, None)
+    await ask_code(world, lax, person)
+    opened = await start(world, lax, person, (await sent(world, person))["code"])
+
+    assert (closed.status_code, closed.json()["code"]) == (403, "email_code_required")
+    assert opened.status_code == 201
+
+
+async def test_no_code_is_sent_that_nobody_could_use(world: World) -> None:
+    application, person = await gated(world)
+    await ask_code(world, application, person)
+    code = (await sent(world, person))["code"]
+    for _ in range(5):
+        await start(world, application, person, other(code))
+    world.clock.forward(timedelta(minutes=1))
+
+    used_up = await ask_code(world, application, person)
+    world.clock.forward(timedelta(minutes=9))
+    later = await ask_code(world, application, person)
+    good = await start(world, application, person, (await sent(world, person))["code"])
+
+    assert (used_up.status_code, used_up.headers["retry-after"]) == (429, "540")
+    assert (later.status_code, good.status_code) == (202, 201)
 
 
 async def test_without_an_address_nothing_is_sent(world: World) -> None:

@@ -107,7 +107,8 @@ async def test_what_is_not_in_this_tenants_stock_is_unknown(world: World, sender
         assert (answer.status_code, answer.json()["code"]) == (404, "token_unknown")
 
 
-async def test_a_token_that_was_given_back_comes_by_file_again(
+@pytest.mark.security("S1")
+async def test_a_token_that_was_given_back_comes_again_by_an_act_of_its_own_only(
     world: World, sender: Sender
 ) -> None:
     row = hotp(serial="H1")
@@ -116,15 +117,39 @@ async def test_a_token_that_was_given_back_comes_by_file_again(
     token = pyotp.HOTP(str(row["secret"]))
     begun = await begin(world, application, person, "H1")
     await confirm(world, application, begun, token.at(5))
-    meanwhile = await sender.outcomes(await sender.done(row | {"counter": 9}))
+    [given] = await sender.tokens()
+    path = f"/v1/hardware-tokens/{given['hardware_token_id']}"
+    in_use = await sender.ask("DELETE", path)
 
     await world.reset(person, uuid4())
-    gone = await sender.tokens()
-    again = await sender.outcomes(await sender.done(row))
+    last_year = await sender.outcomes(await sender.done(row))
+    forgotten = await sender.ask("DELETE", path)
+    again = await sender.outcomes(await sender.done(row | {"counter": 6}))
 
-    assert meanwhile == [("refused", ["secret: enrolled already"])]
-    assert gone == []
+    assert in_use.status_code == 409
+    assert last_year == [("unchanged", [])]
+    assert forgotten.status_code == 204
     assert again == [("stocked", [])]
+
+
+@pytest.mark.security("S1")
+async def test_a_seed_is_somebodys_once(world: World, sender: Sender) -> None:
+    application, people = await login(world, sender), [sender.person() for _ in range(2)]
+    row = hotp()
+    seed, token = str(row["secret"]), pyotp.HOTP(str(row["secret"]))
+    wishes = [{"subject": one.name, "factor": "hotp", "seed": seed, "counter": 0} for one in people]
+    begun = [await world.ask(application, "POST", "/v1/enrollments", wish) for wish in wishes]
+
+    both = await asyncio.gather(*(confirm(world, application, one, token.at(3)) for one in begun))
+    await world.reset(people[0], uuid4())
+    await world.reset(people[1], uuid4())
+    once_more = await world.ask(application, "POST", "/v1/enrollments", wishes[0])
+    late = await confirm(world, application, once_more, token.at(3))
+    by_file = await sender.outcomes(await sender.done(row | {"serial": "H9"}))
+
+    assert sorted(answer.status_code for answer in both) == [200, 409]
+    assert (late.status_code, late.json()["code"]) == (409, "already_enrolled")
+    assert by_file == [("refused", ["secret: was enrolled and removed: enroll anew"])]
 
 
 @pytest.mark.parametrize(

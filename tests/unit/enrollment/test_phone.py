@@ -57,6 +57,10 @@ def test_what_is_no_number_is_refused(text: str, region: str | None, why: Unusab
         # Fixed lines ring, and get no text.
         ("+31201234567", Factor.SMS, False),
         ("+31201234567", Factor.VOICE, True),
+        # Satellites, and personal numbers that lead anywhere.
+        ("+881612345678", Factor.SMS, False),
+        ("+870773111632", Factor.VOICE, False),
+        ("+447010020000", Factor.SMS, False),
         # Nobody can tell a mobile from a fixed line in North America.
         ("+12015550123", Factor.SMS, True),
     ],
