@@ -75,11 +75,10 @@ def rotate(
     under_way = any(one.done < one.tenants for one in _run(rotation.progress(owners, kind, tenant)))
     if under_way:
         _ERROR.print("it is under way already; looking on")
-    else:
-        planned = _run(rotation.plan(owners, tenant))
-        if kek and not from_environment:
-            _add_file_keys(data, planned)
-        _run(rotation.start(owners, kind, tenant))
+    elif kek and not from_environment:
+        _add_file_keys(data, _run(rotation.plan(owners, tenant)))
+    # Also of what is under way: tenants that have come since, or had ended, begin now.
+    _run(rotation.start(owners, kind, tenant))
     _run(_look_on(owners, kind, tenant, as_json=as_json))
 
 

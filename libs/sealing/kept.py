@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from libs.sealing.trouble import KeysUnavailable
+from libs.sealing.trouble import KeysUnavailable, KeyTrouble
 
 _LOG = structlog.get_logger("keys")
 _RETRY_AFTER = 5.0
@@ -114,7 +114,8 @@ class Kept(Generic[Key, Value]):
             # Anybody may ask for a key that is not there.
             self._held.pop(key, None)
             return
-        _LOG.warning("a key was not read", exception=type(error).__name__, said=str(error))
+        said = str(error) if isinstance(error, KeyTrouble) else None
+        _LOG.warning("a key was not read", exception=type(error).__name__, said=said)
         held = self._held.get(key)
         if held is not None:
             held.fresh_until = min(self._time() + _RETRY_AFTER, held.good_until)

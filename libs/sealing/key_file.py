@@ -83,9 +83,15 @@ def read_key_file(path: Path) -> KeyFile:
     if path.stat().st_mode & 0o077:
         raise UnsafeKeyFile(f"{path.name} must be readable by its owner only (chmod 600)")
     keys: dict[int, bytes] = {}
-    for line in path.read_text().splitlines():
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
         version, _, key = line.partition(" ")
-        keys[int(version)] = bytes.fromhex(key)
+        try:
+            keys[int(version)] = bytes.fromhex(key)
+        except ValueError:
+            # Not quoted: it may be a key.
+            raise UnsafeKeyFile(f"{path.name}, line {number}: not a version and a key") from None
     if not keys or any(len(key) != KEY_LENGTH for key in keys.values()):
         raise UnsafeKeyFile(f"{path.name} has no key of {KEY_LENGTH} bytes a line")
     return KeyFile(keys)

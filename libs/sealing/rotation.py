@@ -24,7 +24,7 @@ from libs.sealing.rotation_store import Kind, OvertakenError, State, Task
 from libs.sealing.seal import KEY_LENGTH
 from libs.sealing.sealed_columns import Sealed
 from libs.sealing.sealed_rows import is_any_behind
-from libs.sealing.sweep import Keyring, Pace, Sweep
+from libs.sealing.sweep import Keyring, Pace, StoppedError, Sweep
 from libs.sealing.trouble import KeyTrouble
 
 _LOG = structlog.get_logger("rotation")
@@ -37,10 +37,11 @@ class Rotation:
         self._keyring = keyring
         self._sealed = sealed
         self._pace = pace or Pace()
+        self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Say what is sealed, then work until asked to stop (a part of the process)."""
-        published = False
+        published, self._stop = False, stop
         while not stop.is_set():
             worked = False
             try:
@@ -64,11 +65,17 @@ class Rotation:
         except KeyTrouble as error:
             _LOG.warning("a rotation waits", purpose=task.purpose, code=error.code)
             await store.wait(pool, task, after=self._pace.trouble_for, trouble=error.code)
+        except StoppedError:
+            await store.wait(pool, task, after=timedelta(0), trouble=None)
         except OvertakenError:
             _LOG.info("another process goes on with a rotation", purpose=task.purpose)
         return True
 
     async def _step(self, task: Task) -> None:
+        if task.kind is Kind.DATA and await self._is_destroyed(task):
+            # There is nothing left that could be opened, or is to be.
+            await store.go_on(self._keyring.worker_pool, task, State.DONE)
+            return
         match task.kind, task.state:
             case Kind.WRAPPING, _:
                 await self._wrap_again(task)
@@ -80,6 +87,11 @@ class Rotation:
                 await self._sweep_and_retire(task)
             case _:
                 await self._look_after_retired(task)
+
+    async def _is_destroyed(self, task: Task) -> bool:
+        async with tenant_transaction(self._keyring.app_pool, task.tenant) as tx:
+            newest = await stored_keys.newest_version(tx, task.tenant, task.purpose)
+        return newest is None
 
     async def _wrap_again(self, task: Task) -> None:
         keys, provider = self._keyring, self._keyring.provider
@@ -124,6 +136,9 @@ class Rotation:
         wrapped = await keys.provider.wrap(key, place=key_place(tenant, purpose, version))
         async with tenant_transaction(keys.app_pool, tenant) as tx:
             await store.hold(tx, task)
+            if await stored_keys.newest_version(tx, tenant, purpose) != newest:
+                # Destroyed meanwhile: it is to be so for good.
+                raise OvertakenError
             await stored_keys.add_version(tx, tenant, purpose, version=version, wrapped=wrapped)
             after = self._pace.adopted_after
             await store.go_on(tx, task, State.ADOPTING, after=after, version=version)
@@ -153,7 +168,7 @@ class Rotation:
 
     async def _is_swept(self, task: Task) -> bool:
         """Look at all rows once; what is left waits for the next look."""
-        sweep = Sweep(self._keyring, task, self._pace)
+        sweep = Sweep(self._keyring, task, self._pace, self._stop)
         left = sum([await sweep.column(one) for one in self._sealed.of(task.purpose)])
         if left:
             pool, after = self._keyring.worker_pool, self._pace.again_after

@@ -128,8 +128,8 @@ async def go_on(
         raise OvertakenError
 
 
-async def wait(pool: Pool, task: Task, *, after: timedelta, trouble: str) -> None:
-    """Give a rotation back until later, and say why."""
+async def wait(pool: Pool, task: Task, *, after: timedelta, trouble: str | None) -> None:
+    """Give a rotation back until later, and say what is wrong, if anything is."""
     await pool.execute(_WAIT, *_key(task), after, trouble)
 
 

@@ -49,21 +49,29 @@ class Keyring:
     provider: KeyProvider
 
 
+class StoppedError(Exception):
+    """The process is to stop; another one may go on at once."""
+
+
 class Sweep:
     """One look at all rows of a purpose, sealing anew what an older version has sealed."""
 
-    def __init__(self, keyring: Keyring, task: Task, pace: Pace) -> None:
+    def __init__(self, keyring: Keyring, task: Task, pace: Pace, stop: asyncio.Event) -> None:
         if task.version is None:
             raise ValueError("a rotation that sweeps has a version")
         self._keyring = keyring
         self._task = task
         self._pace = pace
+        self._stop = stop
         self._keys: dict[int, DataKey] = {}
         self.version = task.version
         self.trouble = "rows_locked"
 
     async def column(self, column: SealedColumn) -> int:
-        """Return how many rows are left; somebody else has them, or they cannot be opened."""
+        """Return how many rows are left; somebody else has them, or they cannot be opened.
+
+        Raises StoppedError where this process is to stop.
+        """
         tenant, left = self._task.tenant, 0
         after: asyncpg.Record | None = None
         while True:
@@ -71,6 +79,8 @@ class Sweep:
                 rows = await rows_behind(tx, tenant, column, version=self.version, after=after)
             if not rows:
                 return left
+            if self._stop.is_set():
+                raise StoppedError
             changes = await self._changes(column, rows)
             moved = await self._save(column, changes) if changes else 0
             left, after = left + len(rows) - moved, rows[-1]

@@ -27,6 +27,9 @@ CREATE INDEX ON internal_call (expires);
 """
 
 
+_TO_VAULT = 8
+
+
 @dataclass(frozen=True)
 class Plumbing:
     """The connections and keys of one process."""
@@ -87,7 +90,11 @@ async def open_plumbing(service: str, settings: ServiceSettings) -> AsyncIterato
         )
         stack.push_async_callback(worker_pool.close)
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        provider = key_provider(settings, http)
+        # Its own: a Vault that hangs takes no connection from anybody else.
+        vault = await stack.enter_async_context(
+            httpx2.AsyncClient(limits=httpx2.Limits(max_connections=_TO_VAULT))
+        )
+        provider = key_provider(settings, vault)
         data_keys = DataKeys(app_pool, provider)
         stack.push_async_callback(data_keys.close)
         yield Plumbing(

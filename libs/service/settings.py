@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,6 +51,9 @@ class ServiceSettings(BaseSettings):
         vault = [self.vault_url, self.vault_key, self.vault_token_file]
         if any(vault) and not all(vault):
             raise ValueError("vault_url, vault_key and vault_token_file belong together")
+        local = urlsplit(self.vault_url or "").hostname in ("127.0.0.1", "::1", "localhost")
+        if self.vault_url and self.vault_url.startswith("http://") and not local:
+            raise ValueError("vault_url: a token and keys are sent over TLS only")
         given = {"file"} if self.key_file else set()
         given |= {"vault"} if self.vault_url else set()
         if not given:

@@ -36,7 +36,9 @@ class _Batches:
     """Which parts of an export have come, by the export's id."""
 
     size: dict[int, int] = field(default_factory=dict)
-    come: dict[int, set[int]] = field(default_factory=dict)
+    come: dict[int, dict[int, Fields]] = field(default_factory=dict)
+    # Complete exports that name no id.
+    whole: list[Fields] = field(default_factory=list)
 
     def is_new(self, fields: Fields) -> bool:
         """Take note of a part; False where it came before."""
@@ -44,10 +46,16 @@ class _Batches:
         size, index, export = said.get(3, 1), said.get(4, 0), said.get(5, 0)
         if not 0 <= index < max(size, 1) <= _MOST_BATCHES:
             raise _BrokenError
-        come = self.come.setdefault(export, set())
+        if size <= 1:
+            new = fields not in self.whole
+            self.whole.append(fields)
+            return new
+        come = self.come.setdefault(export, {})
+        if index in come and come[index] != fields:
+            # Two parts of one number: one of them would be lost.
+            raise _BrokenError
         new = index not in come
-        come.add(index)
-        self.size[export] = max(size, 1)
+        come[index], self.size[export] = fields, size
         return new
 
     def missing(self) -> int:

@@ -16,7 +16,8 @@ from libs.messaging.outbox import announce
 from libs.postgres.failures import INFRASTRUCTURE_ERRORS
 from libs.postgres.pool import Pool, tenant_transaction
 from libs.sealing.data_keys import DataKeys
-from libs.sealing.trouble import KeyRetired, KeyTrouble
+from libs.sealing.seal import SealBroken
+from libs.sealing.trouble import KeyDestroyed, KeyRetired, KeyTrouble
 from services.verification import announcements
 from services.verification.coarse import Coarse
 from services.verification.domain.budget import family_of_code, tried_on
@@ -110,8 +111,18 @@ class Verify:
 
     async def _judge_fresh(self, question: Question, subject: UUID) -> Outcome:
         """Judge by what the person is when it is settled."""
+        unreadable: KeyTrouble | SealBroken | None = None
         for _ in range(_MOST_READINGS):
-            outcome = await self._judge_known(question, subject)
+            try:
+                outcome = await self._judge_known(question, subject)
+            except (KeyRetired, KeyDestroyed, SealBroken) as error:
+                if unreadable is not None and not isinstance(error, KeyRetired):
+                    # So is what PostgreSQL has.
+                    raise
+                # The copy is of before the row was sealed anew, or of another timeline.
+                unreadable = error
+                await self.guesses.is_stale(question.tenant, subject)
+                continue
             if not isinstance(outcome, PersonChanged):
                 return outcome
         raise AuthorityDown("a person changes all the time")
@@ -136,12 +147,7 @@ class Verify:
             self.guesses.is_of_no_use(question.tenant, subject, charged)
             why = attempt.why_nothing(charged.copy, subject, question.now)
             return await self._unjudged(question, why)
-        try:
-            match = await self._compute(paid, usable)
-        except KeyRetired:
-            # The copy is of before the row was sealed anew.
-            await self.guesses.is_stale(question.tenant, subject)
-            return PersonChanged()
+        match = await self._compute(paid, usable)
         if match is None:
             return await self._wrong(paid, usable)
         return await self._accept(paid, match)
@@ -156,7 +162,7 @@ class Verify:
         except TooManyPins:
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             raise AuthorityDown("too many PINs at once") from None
-        except KeyTrouble:
+        except (KeyTrouble, SealBroken):
             await self.guesses.never_made(question.tenant, paid.subject_ref, paid.charged)
             raise
 

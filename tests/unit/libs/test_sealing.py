@@ -140,11 +140,24 @@ def test_makes_a_key_file_for_its_owner_and_never_over_another(tmp_path: Path) -
         write_key_file(file)
 
 
-@pytest.mark.parametrize("text", ["", "1 00ff\n"])
-def test_refuses_a_key_file_without_a_whole_key(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "\n", "1 00ff\n", f"{'ab' * 32}\n", f"x {'ab' * 32}\n", f"1 {'xy' * 32}\n"]
+)
+def test_refuses_a_key_file_without_a_whole_key_and_quotes_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / "keys"
     file.touch(mode=0o600)
     file.write_text(text)
 
-    with pytest.raises(UnsafeKeyFile):
+    with pytest.raises(UnsafeKeyFile) as refused:
         read_key_file(file)
+
+    assert "abab" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_an_empty_line_of_a_key_file_is_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    write_key_file(file)
+    file.write_text(f"\n{file.read_text()}\n")
+
+    assert read_key_file(file).version == 1

@@ -180,6 +180,21 @@ def test_the_content_says_which_kind_it_is(start: bytes, kind: TokenFile) -> Non
     assert file.read() == start
 
 
+def test_two_whole_exports_without_an_id_are_both_read() -> None:
+    exports = [google_uri(batch(account(name=name), size=1)) for name in ("alice", "bob", "alice")]
+
+    found = read("\n".join(exports), TokenFile.GOOGLE)
+
+    assert len(found) == 2
+
+
+def test_two_parts_of_one_number_are_not_taken_for_one() -> None:
+    parts = [google_uri(batch(account(name=name), size=2)) for name in ("alice", "bob")]
+
+    with pytest.raises(TokenFileError):
+        read("\n".join(parts), TokenFile.GOOGLE)
+
+
 def test_more_rows_than_an_import_takes_are_refused() -> None:
     line = f"T1,{_HEX},totp\n"
     assert len(read(line * 100_000, TokenFile.OATH_CSV)) == 100_000
