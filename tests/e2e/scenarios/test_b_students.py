@@ -111,7 +111,6 @@ def _reach(found: Mapping[str, Any]) -> tuple[int, int]:
     return students["people"], students["ready"]
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.requirement("A4")
 async def test_a_number_is_set_up_by_text_message_or_call(tenancy: Tenancy) -> None:
     await tenancy.rules(rule("everybody", "totp", "sms", "voice"))
@@ -135,7 +134,6 @@ async def test_a_number_is_set_up_by_text_message_or_call(tenancy: Tenancy) -> N
     assert digits not in str(events)
 
 
-@pytest.mark.requirement("B3")
 @pytest.mark.requirement("B2")
 async def test_what_was_begun_on_the_pc_goes_on_on_the_phone(tenancy: Tenancy) -> None:
     await tenancy.rules(rule("everybody", "totp"))

@@ -36,8 +36,6 @@ async def test_a_known_device_is_not_asked_another_one_is(tenancy: Tenancy) -> N
 
 
 @pytest.mark.requirement("D2")
-@pytest.mark.requirement("D1")
-@pytest.mark.requirement("D7")
 async def test_a_code_to_the_login_address_opens_the_setting_up_of_app_and_text_message(
     tenancy: Tenancy,
 ) -> None:

@@ -251,7 +251,6 @@ async def test_shared_mailboxes_are_refused_or_flagged(world: World) -> None:
     assert (kind, data["shared_mailbox"]) == ("mfa.enrollment_started", True)
 
 
-@pytest.mark.requirement("B4")
 async def test_a_number_is_confirmed_by_the_newest_code(world: World) -> None:
     application = await world.application(factors=(Factor.SMS,))
     person = world.person(application.tenant)

@@ -113,7 +113,6 @@ async def test_a_code_comes_by_mail_once(
     assert str(acknowledged.code_id) == event.data["code_id"]
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.parametrize(
     ("channel", "kind", "part"),
     [(CodeChannel.SMS, "Messages", "Body"), (CodeChannel.VOICE, "Calls", "Twiml")],
@@ -142,7 +141,6 @@ async def test_a_code_comes_by_telephone_once(
     assert await world.events(person) == ["mfa.code_sent"]
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.parametrize(
     ("status", "state", "tried"),
     [

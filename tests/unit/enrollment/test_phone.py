@@ -4,7 +4,6 @@ from contracts.vocabulary import Factor
 from services.enrollment.domain.phone import Unusable, masked, normal_number
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.parametrize(
     ("text", "region", "expected"),
     [

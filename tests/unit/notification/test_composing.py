@@ -149,7 +149,6 @@ def test_a_code_is_in_the_mail_and_not_in_its_subject(language: Language) -> Non
     assert max(len(line) for line in words.text.splitlines()) <= 72
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.parametrize("language", Language)
 def test_a_code_is_written_at_the_start_of_a_text_message(language: Language) -> None:
     text = _composer().text_message(CODE, language)
@@ -159,7 +158,6 @@ def test_a_code_is_written_at_the_start_of_a_text_message(language: Language) ->
     assert len(text) <= 160
 
 
-@pytest.mark.requirement("B4")
 @pytest.mark.parametrize("language", Language)
 def test_a_call_says_each_digit_and_all_of_them_twice(language: Language) -> None:
     spoken = ElementTree.fromstring(_composer().speech(CODE, language))
