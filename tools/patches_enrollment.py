@@ -17,8 +17,8 @@ ENROLLMENT_PATCHES = (
     Patch(
         "presence-of-anybody",
         f"{_E}/use_cases/presences.py",
-        "if not _is_of(active, shown):",
-        "if False:",
+        "if _is_of(active, shown) and",
+        "if",
         "a proof of presence is of this person",
         f"{_T}/test_presence.py::test_what_is_no_receipt_of_this_person_here_and_now_is_refused",
     ),

@@ -75,18 +75,21 @@ async def take_presence(
 ) -> bool | Refusal:
     """Take the proof that a locked subject is present, or return why nothing is to be changed.
 
-    False where none was taken: none is needed of whoever has no codes yet, nor where somebody acts
-    who may help people.
+    False where none was taken: none is needed of whoever has no codes yet, who may show a telephone
+    that was confirmed just now, nor where somebody acts who may help people.
     """
     active = await lock_with_status(tx, subject_ref, Status.ACTIVE)
-    if Right.SUPPORT in caller.scopes or not any(one.factor in WITH_CODES for one in active):
-        return False
+    has_codes = any(one.factor in WITH_CODES for one in active)
+    is_needed = has_codes and Right.SUPPORT not in caller.scopes
     if shown is None:
-        return Refusal.NOT_PRESENT
-    if not _is_of(active, shown):
-        return Refusal.RECEIPT_REFUSED
-    taken = await take_once(tx, caller.tenant_id, shown.presence_id, expires=shown.expires)
-    return True if taken else Refusal.RECEIPT_REFUSED
+        return Refusal.NOT_PRESENT if is_needed else False
+    if _is_of(active, shown) and await _is_first_use(tx, caller, shown):
+        return True
+    return Refusal.RECEIPT_REFUSED if is_needed else False
+
+
+async def _is_first_use(tx: Connection, caller: Caller, shown: Presence) -> bool:
+    return await take_once(tx, caller.tenant_id, shown.presence_id, expires=shown.expires)
 
 
 def _is_of(active: list[Authenticator], shown: Presence) -> bool:

@@ -225,6 +225,22 @@ async def test_no_code_is_sent_that_nobody_could_use(world: World) -> None:
     assert (later.status_code, good.status_code) == (202, 201)
 
 
+@pytest.mark.requirement("B5")
+async def test_a_telephone_that_was_just_confirmed_opens_a_second_enrollment(world: World) -> None:
+    application, person = await gated(world)
+    await ask_code(world, application, person)
+    code = (await sent(world, person))["code"]
+    begun = await begin(world, application, person, Factor.SMS, email_code=code)
+    shown = (await confirm(world, application, begun)).json()["presence"]
+    wish = {"subject": person.name, "factor": "totp"}
+
+    second = await world.ask(application, "POST", "/v1/enrollments", wish, receipt=shown)
+    third = await world.ask(application, "POST", "/v1/enrollments", wish, receipt=shown)
+
+    assert second.status_code == 201, second.text
+    assert third.json()["code"] == "email_code_required", "once"
+
+
 async def test_without_an_address_nothing_is_sent(world: World) -> None:
     application, person = await gated(world)
     world.neighbours.mailboxes[person.subject_ref] = Mailbox.NONE
