@@ -64,21 +64,25 @@ def rotate(
 ) -> None:
     """Replace the data keys of all tenants, or what wraps them, while everything runs.
 
-    Ctrl-C ends the looking on, not the work; the same command looks on again. With --kek a local
-    system's key files get a new version first; for Vault, rotate its key before.
+    Every process has to know of new data keys before rows are sealed anew: this takes a minute at
+    least. Ctrl-C ends the looking on, not the work; the same command looks on again. With --kek a
+    local system's key files get a new version first; for Vault, rotate its key before.
     """
     owners = _owners(data, from_environment)
     if only_plan:
         _show_plan(_run(rotation.plan(owners, tenant)), as_json=as_json)
         return
+    if tenant is not None and not any(one.tenants for one in _run(rotation.plan(owners, tenant))):
+        _ERROR.print(f"no service has keys of a tenant {tenant}")
+        raise typer.Exit(1)
     kind = Kind.WRAPPING if kek else Kind.DATA
     under_way = any(one.done < one.tenants for one in _run(rotation.progress(owners, kind, tenant)))
     if under_way:
         _ERROR.print("it is under way already; looking on")
-    elif kek and not from_environment:
-        _add_file_keys(data, _run(rotation.plan(owners, tenant)))
-    # Also of what is under way: tenants that have come since, or had ended, begin now.
-    _run(rotation.start(owners, kind, tenant))
+    else:
+        if kek and not from_environment:
+            _add_file_keys(data, _run(rotation.plan(owners, tenant)))
+        _run(rotation.start(owners, kind, tenant))
     _run(_look_on(owners, kind, tenant, as_json=as_json))
 
 

@@ -17,6 +17,12 @@ from services.enrollment.store.sent_codes import newest_for_opening, save_code
 from services.enrollment.use_cases.people import People
 from services.enrollment.use_cases.sent_codes import Recipient, Sent, SentCodes, holds
 
+# Nobody would get the code, or it would open nothing.
+_NO_MAIL = {
+    Mailbox.NONE: Refusal.NO_ADDRESS,
+    Mailbox.SHARED_REFUSED: Refusal.SHARED_MAILBOX,
+}
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -34,8 +40,8 @@ class Opening:
         known = await self.people.known(caller.tenant_id, subject)
         if isinstance(known, Refusal):
             return known
-        if known.mailbox is Mailbox.NONE:
-            return Refusal.NO_ADDRESS
+        if known.mailbox in _NO_MAIL:
+            return _NO_MAIL[known.mailbox]
         to = Recipient(
             tenant=caller.tenant_id,
             subject_ref=known.subject_ref,

@@ -259,9 +259,11 @@ async def test_shared_mailboxes_are_refused_or_flagged(world: World) -> None:
     world.neighbours.mailboxes[flagged.subject_ref] = Mailbox.SHARED_FLAGGED
 
     no = await start(world, application, refused, None)
+    no_code = await ask_code(world, application, refused)
     yes = await start(world, application, flagged, None)
 
     assert (no.status_code, no.json()["code"]) == (403, "shared_mailbox")
+    assert (no_code.status_code, no_code.json()["code"]) == (403, "shared_mailbox")
     assert yes.json()["shared_mailbox"] is True
     [(kind, data)] = await world.events(flagged)
     assert (kind, data["shared_mailbox"]) == ("mfa.enrollment_started", True)
