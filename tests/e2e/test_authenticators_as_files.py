@@ -35,8 +35,6 @@ async def _started(tenancy: Tenancy, file: Path, *arguments: str) -> asyncio.sub
         env=around,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Where the tests run in the background of a script, Ctrl-C is ignored from birth on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
